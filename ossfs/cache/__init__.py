@@ -1,0 +1,5 @@
+"""Caches that hold what can be fetched again; they know nothing of files, objects or requests."""
+
+from ossfs.cache.lru import ByteLru
+
+__all__ = ["ByteLru"]
