@@ -1,0 +1,163 @@
+"""From what people wrote to a MountConfig: defaults, then file, then environment, then flags."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from ossfs.config import address
+from ossfs.config.address import BucketUrl
+from ossfs.config.options import Option, options_of
+from ossfs.config.sections import (
+    KIB,
+    Connection,
+    Keys,
+    Log,
+    MountConfig,
+    MountOptions,
+    Transfer,
+    Where,
+)
+from ossfs.config.sources import Given, Settings, from_arguments, from_environment, from_toml
+from ossfs.config.state import default_state_dir
+from ossfs.errors import UsageError
+
+SECTIONS: tuple[type, ...] = (Where, Keys, Connection, MountOptions, Transfer, Log)
+TABLE: Mapping[str, Option] = {known.name: known for part in SECTIONS for known in options_of(part)}
+"""Every option by its name, in the order in which help shows them."""
+
+S = TypeVar("S")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What people wrote, still unread.
+
+    pairs: of the command line; cwd: what relative file names of command line and environment are
+    relative to; uid: whose state directory is the default; toml: its path and text.
+    """
+
+    pairs: Sequence[tuple[str, str]]
+    environ: Mapping[str, str]
+    cwd: Path
+    uid: int
+    toml: tuple[Path, str] | None = None
+
+
+def resolve_mount(url: BucketUrl, mountpoint: Path, written: Written) -> MountConfig:
+    """The whole configuration of a mount. Raises UsageError, with one line that names the thing."""
+    settings = _layered(url, written)
+    where, connection = _service(url, settings, written)
+    keys = _keys(_section(Keys, settings, written))
+    transfer = _transfer(_section(Transfer, settings, written))
+    return MountConfig(
+        mountpoint=mountpoint,
+        where=where,
+        connection=connection,
+        keys=keys,
+        transfer=transfer,
+        mount=_mount(settings, written),
+        log=_section(Log, settings, written),
+    )
+
+
+def resolve_service(url: BucketUrl, written: Written) -> tuple[Where, Connection]:
+    """Only how to reach the bucket, for commands without a mount. Raises UsageError."""
+    return _service(url, _layered(url, written), written)
+
+
+def resolve_state_dir(url: BucketUrl, written: Written) -> Path:
+    """Only where a mount of *url* keeps its state. Raises UsageError."""
+    return _mount(_layered(url, written), written).state_dir
+
+
+def _layered(url: BucketUrl, written: Written) -> Settings:
+    merged: dict[str, Given] = {}
+    if written.toml is not None:
+        path, text = written.toml
+        merged.update(from_toml(text, path, url.bucket, TABLE))
+    merged.update(from_environment(written.environ, TABLE, written.cwd))
+    merged.update(from_arguments(written.pairs, TABLE, written.cwd))
+    return merged
+
+
+def _section(section: type[S], settings: Settings, written: Written, **fixed: object) -> S:
+    found: dict[str, object] = dict(fixed)
+    for known in options_of(section):
+        given = settings.get(known.name)
+        if given is not None:
+            read = [_read(known, text, given, written) for text in given.texts]
+            found[known.field] = tuple(read) if known.many else read[-1]
+    return section(**found)
+
+
+def _read(known: Option, text: str, given: Given, written: Written) -> object:
+    try:
+        value = known.read(text)
+    except ValueError as error:
+        raise UsageError(f"{given.label}: {error}") from None
+    return _absolute(value, given.base, written) if isinstance(value, Path) else value
+
+
+def _absolute(path: Path, base: Path, written: Written) -> Path:
+    home = written.environ.get("HOME")
+    if path.parts[:1] == ("~",) and home:
+        return Path(home, *path.parts[1:])
+    return base / path
+
+
+def _service(url: BucketUrl, settings: Settings, written: Written) -> tuple[Where, Connection]:
+    where = _section(Where, settings, written, bucket=url.bucket, prefix=url.prefix)
+    connection = _section(Connection, settings, written)
+    region = where.region or address.region_of(where.endpoint)
+    if region is None:
+        wanted = "--region" if where.endpoint else "--region or --endpoint"
+        raise UsageError(f"the region of {url.bucket} is not known: give {wanted}")
+    endpoint = where.endpoint or address.endpoint_of(region)
+    _check_endpoint(endpoint, url, connection)
+    return dataclasses.replace(where, endpoint=endpoint, region=region), connection
+
+
+def _check_endpoint(endpoint: str, url: BucketUrl, connection: Connection) -> None:
+    if endpoint.partition("://")[2].startswith(f"{url.bucket}."):
+        raise UsageError(f"--endpoint: {endpoint} contains the bucket; leave {url.bucket}. out")
+    plain = endpoint.startswith("http://")
+    if plain and not connection.allow_http and not address.is_loopback(endpoint):
+        raise UsageError(
+            f"--endpoint: {endpoint} is not encrypted; use https, or --allow-http if that is meant"
+        )
+
+
+def _keys(keys: Keys) -> Keys:
+    if not keys.encrypt:
+        if not keys.rsa_keys:
+            raise UsageError(
+                "no key is given: make one with `ossfs keygen NAME` and give --rsa-key NAME.pem, "
+                "or store new files unencrypted with --encrypt none"
+            )
+        keys = dataclasses.replace(keys, encrypt="rsa")
+    if keys.encrypt == "rsa" and not keys.rsa_keys:
+        raise UsageError(
+            "--encrypt rsa needs a key: give --rsa-key PEM (`ossfs keygen NAME` makes one)"
+        )
+    if keys.encrypt == "none" and keys.integrity == "require":
+        raise UsageError(
+            "--integrity require refuses what --encrypt none would write: drop one of them"
+        )
+    return keys
+
+
+def _transfer(transfer: Transfer) -> Transfer:
+    if transfer.part_size % (256 * KIB):
+        raise UsageError(f"--part-size: {transfer.part_size} bytes is not a multiple of 256KiB")
+    if transfer.part_size * 2 > transfer.memory:
+        raise UsageError("--part-size: two parts must fit into --memory")
+    return transfer
+
+
+def _mount(settings: Settings, written: Written) -> MountOptions:
+    mount = _section(MountOptions, settings, written)
+    if "state-dir" in settings:
+        return mount
+    return dataclasses.replace(mount, state_dir=default_state_dir(written.environ, written.uid))
