@@ -1,0 +1,36 @@
+"""The embedded OSS: a server that behaves as Alibaba Cloud OSS does, for tests and demos.
+
+In a thread of its own, for tests and clients that block:
+
+    config = ServerConfig(root=tmp_path)                    # port 0, one random credential
+    with RunningServer(config, buckets=["b"]) as server:
+        server.endpoint, server.region                      # "http://127.0.0.1:4711", "cn-hangzhou"
+        server.access_key_id, server.access_key_secret
+        server.create_bucket("other")
+        server.requests.count("PutObject")                  # also .of(op, key), .all(), .clear()
+        server.add_fault("op=PutObject,times=2,status=503") # grammar: module `faults`
+        server.keys("b"), server.object_bytes("b", "key"), server.object_headers("b", "key")
+
+Within a trio program: `server = await nursery.start(serve, config)`; the Server has `endpoint`,
+`config`, `requests`, `faults`, `create_bucket`, `keys`, `object_bytes`, and ends with its nursery.
+
+Data below `root` lasts across restarts; credentials, region and faults come from the configuration.
+It shares nothing with the client but `types` and `errors`, so that each tests the other.
+"""
+
+from ossfs.devserver.config import Credential, ServerConfig
+from ossfs.devserver.faults import FaultRule
+from ossfs.devserver.journal import Journal, RequestRecord
+from ossfs.devserver.running import RunningServer
+from ossfs.devserver.server import Server, serve
+
+__all__ = [
+    "Credential",
+    "FaultRule",
+    "Journal",
+    "RequestRecord",
+    "RunningServer",
+    "Server",
+    "ServerConfig",
+    "serve",
+]

@@ -1,0 +1,127 @@
+"""The embedded OSS in a thread of its own, for clients that block."""
+
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self, TypeVar
+
+import trio
+
+from ossfs.devserver.config import ServerConfig
+from ossfs.devserver.journal import Journal
+from ossfs.devserver.server import Server, serve
+
+T = TypeVar("T")
+
+
+class RunningServer:
+    """Context manager: a server that listens from `with` to its end. May be used from any thread.
+
+    `with RunningServer(ServerConfig(root=path), buckets=["b"]) as server:`
+    raises what `serve` raises.
+    """
+
+    def __init__(self, config: ServerConfig, *, buckets: tuple[str, ...] | list[str] = ()) -> None:
+        self.config = config
+        self._buckets = tuple(buckets)
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="ossfs-devserver", daemon=True)
+        self._failure: BaseException | None = None
+        self._server: Server | None = None
+        self._scope: trio.CancelScope | None = None
+        self._token: trio.lowlevel.TrioToken | None = None
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._ready.wait()
+        if self._failure is not None:
+            self._thread.join()
+            raise self._failure
+        for name in self._buckets:
+            self.create_bucket(name)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Ends the server and waits for it; stopping twice does no harm."""
+        if self._thread.is_alive() and self._token is not None and self._scope is not None:
+            self._token.run_sync_soon(self._scope.cancel)
+        self._thread.join()
+        if self._failure is not None:
+            raise self._failure
+
+    def _run(self) -> None:
+        try:
+            trio.run(self._main)
+        except BaseException as exc:  # noqa: BLE001 - handed to the thread that waits
+            self._failure = exc
+        finally:
+            self._ready.set()
+
+    async def _main(self) -> None:
+        self._token = trio.lowlevel.current_trio_token()
+        async with trio.open_nursery(strict_exception_groups=False) as nursery:
+            self._scope = nursery.cancel_scope
+            self._server = await nursery.start(serve, self.config)
+            self._ready.set()
+
+    def _in_server(self, function: Callable[[Server], T]) -> T:
+        if self._server is None or self._token is None:
+            raise RuntimeError("the server does not run")
+        return trio.from_thread.run_sync(function, self._server, trio_token=self._token)
+
+    @property
+    def endpoint(self) -> str:
+        """URL without a slash at the end, as http://127.0.0.1:4711."""
+        return self._in_server(lambda server: server.endpoint)
+
+    @property
+    def region(self) -> str:
+        """Region that signatures must name."""
+        return self.config.region
+
+    @property
+    def access_key_id(self) -> str:
+        """The first access key id of the configuration."""
+        return next(iter(self.config.credentials))
+
+    @property
+    def access_key_secret(self) -> str:
+        """Its secret."""
+        return self.config.credentials[self.access_key_id].secret
+
+    @property
+    def requests(self) -> Journal:
+        """What was asked of the server."""
+        return self._in_server(lambda server: server.requests)
+
+    def create_bucket(self, name: str) -> None:
+        """Makes a bucket unless it exists."""
+        self._in_server(lambda server: server.create_bucket(name))
+
+    def add_fault(self, rule: str) -> None:
+        """Arms one rule in the grammar of `faults`. Raises UsageError."""
+        self._in_server(lambda server: server.faults.add(rule))
+
+    def clear_faults(self) -> None:
+        """Disarms all rules."""
+        self._in_server(lambda server: server.faults.clear())
+
+    def keys(self, bucket: str) -> list[str]:
+        """All keys of the bucket in the order of their bytes."""
+        return self._in_server(lambda server: server.keys(bucket))
+
+    def object_bytes(self, bucket: str, key: str) -> bytes:
+        """What is stored there. Raises KeyError."""
+        return self._in_server(lambda server: server.object_bytes(bucket, key))
+
+    def object_headers(self, bucket: str, key: str) -> dict[str, str]:
+        """The headers stored with it, names in lower case. Raises KeyError."""
+        return self._in_server(lambda server: server.object_headers(bucket, key))
