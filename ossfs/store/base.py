@@ -1,4 +1,4 @@
-"""The seam to the object store: what `transfer` and `vfs` may ask for, and the values that come back.
+"""The seam to the object store: what `transfer` and `vfs` may ask for, and what comes back.
 
 Two implementations: `oss.OssStore` over HTTP and `memory.MemoryStore`, as strict as OSS. One suite
 (`tests/contract`) runs on both. One instance serves many tasks at once. Every method raises
@@ -15,7 +15,10 @@ from ossfs.types import Buffer, ETag, ObjectKey
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerEncryption:
-    """Server-side encryption of one object: algorithm `AES256`, `KMS` or `SM4`; key_id only with KMS."""
+    """Server-side encryption of one object.
+
+    algorithm: `AES256`, `KMS` or `SM4`; key_id: only with KMS.
+    """
 
     algorithm: str
     key_id: str | None = None
@@ -25,9 +28,9 @@ class ServerEncryption:
 class ObjectInfo:
     """What OSS says of one stored version in the headers of HEAD and GET.
 
-    size: bytes stored; modified_ns: Last-Modified in nanoseconds (whole seconds); crc64: of the stored
-    bytes, None where the server does not say; metadata: the x-oss-meta- headers without that prefix,
-    names in lower case; tagging_count: object tags on it.
+    size: bytes stored; modified_ns: Last-Modified in nanoseconds (whole seconds); crc64: of the
+    stored bytes, None where the server does not say; metadata: the x-oss-meta- headers without that
+    prefix, names in lower case; tagging_count: object tags on it.
     """
 
     key: ObjectKey
@@ -62,7 +65,10 @@ class PutOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """The answer to a write: ETag, CRC64 of the stored bytes (None where the server does not say), version."""
+    """The answer to a write.
+
+    crc64: of the stored bytes, None where the server does not say.
+    """
 
     etag: ETag
     crc64: int | None = None
@@ -124,19 +130,25 @@ class ObjectStore(Protocol):
         length: int | None = None,
         if_match: ETag | None = None,
     ) -> tuple[ObjectInfo, Buffer]:
-        """Bytes [start, start + length) of the object, clipped at its end, and what the headers say of it.
+        """Bytes [start, start + length) of the object, clipped at its end, and what the headers say.
 
         length None: up to the end, and with start 0 no Range header is sent (the only form that is
         right for an empty object). `info.size` is the size of the whole object. Sends
         `x-oss-range-behavior: standard`. Raises NotFound, Stale (if_match), RangeNotSatisfiable
-        (start at or behind the end).
+        (start at or behind the end; length below 1).
         """
 
     async def put(self, key: ObjectKey, body: Buffer, options: PutOptions) -> Stored:
-        """PutObject of at most 5 GiB; replaces what is there. Raises AlreadyExists (forbid_overwrite)."""
+        """PutObject of at most 5 GiB; replaces what is there.
+
+        Raises AlreadyExists (forbid_overwrite).
+        """
 
     async def initiate_multipart(self, key: ObjectKey, options: PutOptions) -> str:
-        """Returns the upload id. `options.forbid_overwrite` is checked here and again at completion."""
+        """Returns the upload id. `options.forbid_overwrite` is checked here.
+
+        At completion it is checked only if it is asked for there again.
+        """
 
     async def put_part(self, key: ObjectKey, upload_id: str, number: int, body: Buffer) -> Part:
         """UploadPart; repeating it replaces the part. Raises NoSuchUpload."""
@@ -149,7 +161,10 @@ class ObjectStore(Protocol):
         *,
         forbid_overwrite: bool = False,
     ) -> Stored:
-        """Joins *parts* (in order of number). Raises NoSuchUpload (also when an earlier try got through)."""
+        """Joins *parts* (in order of number).
+
+        Raises NoSuchUpload (also when an earlier call got through), AlreadyExists (forbid_overwrite).
+        """
 
     async def abort_multipart(self, key: ObjectKey, upload_id: str) -> None:
         """Drops the parts; no error if the upload is gone."""
@@ -168,15 +183,19 @@ class ObjectStore(Protocol):
         """CopyObject within the bucket, metadata copied as it is.
 
         tags: None copies the tag set, otherwise it is replaced by these. encryption and storage_class
-        must be restated, since OSS does not inherit them. Raises NotFound, Stale (if_match),
-        EntityTooLarge, AlreadyExists.
+        must be restated, since OSS does not inherit them. A copy onto itself would replace the
+        metadata by nothing and is refused. Raises NotFound, Stale (if_match), EntityTooLarge,
+        AlreadyExists, RefusedByServer.
         """
 
     async def delete(self, key: ObjectKey) -> None:
         """DeleteObject; no error if it does not exist."""
 
     async def delete_many(self, keys: Sequence[ObjectKey]) -> None:
-        """DeleteMultipleObjects of up to 1,000 keys; no error for those that do not exist."""
+        """DeleteMultipleObjects, 1,000 keys a request; no error for those that do not exist.
+
+        One that could not be deleted raises the error of the first of them; others may be gone.
+        """
 
     async def list_page(
         self,
@@ -187,7 +206,7 @@ class ObjectStore(Protocol):
         start_after: str = "",
         max_keys: int = 1000,
     ) -> ListPage:
-        """ListObjectsV2, one page of at most max_keys (1..1000) keys and common prefixes together."""
+        """ListObjectsV2, one page of at most max_keys (1..1000) keys and common prefixes."""
 
     async def get_tags(self, key: ObjectKey) -> dict[str, str]:
         """GetObjectTagging. Raises NotFound."""
