@@ -1,0 +1,56 @@
+"""What the bytes of an object are, decided by its headers alone.
+
+    match classify(info.metadata, info.size):
+        case Plain(): ...
+        case Foreign(envelope=envelope): ...             # an SDK wrote it: no authenticity
+        case Own(envelope=envelope, seal=seal): ...      # ours: nothing counts before the head does
+
+`--integrity off` looks at `envelope.parse` alone and takes every object for a foreign one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ossfs.errors import IntegrityError
+from ossfs.format import envelope as envelopes
+from ossfs.format import seal as seals
+from ossfs.format.envelope import Envelope
+from ossfs.format.seal import Seal
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """Not encrypted on a client: directory markers, special files, objects of other programs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """Client-side encrypted without our headers: written by an SDK, or stripped (see `Keyring`)."""
+
+    envelope: Envelope
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """Client-side encrypted with our headers, which may still be forged or damaged."""
+
+    envelope: Envelope
+    seal: Seal
+
+
+Contents = Plain | Foreign | Own
+
+
+def classify(metadata: Mapping[str, str], size: int) -> Contents:
+    """What the object with these headers and *size* bytes holds.
+
+    Raises IntegrityError (malformed headers, a seal without an envelope) and Unsupported
+    (deprecated envelope, newer format).
+    """
+    envelope = envelopes.parse(metadata)
+    seal = seals.parse(metadata, size)
+    if envelope is None:
+        if seal is not None:
+            raise IntegrityError("the envelope of the object is missing")
+        return Plain()
+    return Foreign(envelope) if seal is None else Own(envelope, seal)
