@@ -130,7 +130,7 @@ class ObjectStore(Protocol):
         length: int | None = None,
         if_match: ETag | None = None,
     ) -> tuple[ObjectInfo, Buffer]:
-        """Bytes [start, start + length) of the object, clipped at its end, and what the headers say.
+        """Bytes [start, start + length) of the object, clipped at its end, and the headers.
 
         length None: up to the end, and with start 0 no Range header is sent (the only form that is
         right for an empty object). `info.size` is the size of the whole object. Sends
@@ -163,7 +163,7 @@ class ObjectStore(Protocol):
     ) -> Stored:
         """Joins *parts* (in order of number).
 
-        Raises NoSuchUpload (also when an earlier call got through), AlreadyExists (forbid_overwrite).
+        Raises NoSuchUpload (also when an earlier call got through), AlreadyExists.
         """
 
     async def abort_multipart(self, key: ObjectKey, upload_id: str) -> None:
@@ -182,7 +182,7 @@ class ObjectStore(Protocol):
     ) -> Stored:
         """CopyObject within the bucket, metadata copied as it is.
 
-        tags: None copies the tag set, otherwise it is replaced by these. encryption and storage_class
+        tags: None copies the tag set, else it is replaced by these. encryption and storage_class
         must be restated, since OSS does not inherit them. A copy onto itself would replace the
         metadata by nothing and is refused. Raises NotFound, Stale (if_match), EntityTooLarge,
         AlreadyExists, RefusedByServer.
