@@ -1,0 +1,144 @@
+"""The stored form of content that cannot change any more, made in two passes over it.
+
+    stored = StoredForm(content, limits, cipher, tagger)
+    await stored.scan(keep=True)                    # pass 1: tags, CRC64, and the bytes if small
+    stored.tags, stored.crc64
+    await stored.piece(offset, length)              # pass 2: any part of it, as `sending` asks
+
+Both passes read and encrypt in slices, in threads unless the content is small.
+"""
+
+from functools import partial
+from typing import Protocol, final
+
+import fastcrc
+import trio
+
+from ossfs.crypto.body import BodyCipher
+from ossfs.crypto.tags import ChunkTagger, chunk_size
+from ossfs.transfer.limits import TransferLimits
+from ossfs.types import Buffer
+
+_SLICE = 1 << 20
+"""A multiple of every chunk size; short enough that the interpreter lock is not held for long."""
+
+_SPAN = 16 << 20
+"""Bytes of pass 1 in one thread call; between two of them an upload can be cancelled."""
+
+
+class Content(Protocol):
+    """Bytes that nothing can change: a frozen file or an immutable string of bytes."""
+
+    @property
+    def size(self) -> int:
+        """Bytes in all."""
+
+    def pread(self, offset: int, length: int) -> bytes:
+        """Bytes [offset, offset + length), which lie within the size; callable from any thread."""
+
+
+@final
+class Text:
+    """Content that stands in memory: the target of a symbolic link."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: bytes) -> None:
+        self._text = text
+
+    @property
+    def size(self) -> int:
+        """Bytes in all."""
+        return len(self._text)
+
+    def pread(self, offset: int, length: int) -> bytes:
+        """Bytes [offset, offset + length)."""
+        return self._text[offset : offset + length]
+
+
+@final
+class StoredForm:
+    """A source for `sending`: *content* encrypted by *cipher*, or as it is where there is none.
+
+    A data key encrypts one byte string, so there is one of these per data key, and its content is
+    frozen.
+    """
+
+    def __init__(
+        self,
+        content: Content,
+        limits: TransferLimits,
+        *,
+        cipher: BodyCipher | None,
+        tagger: ChunkTagger | None,
+    ) -> None:
+        self._content = content
+        self._limits = limits
+        self._cipher = cipher
+        self._tagger = tagger
+        self._chunk = chunk_size(content.size)
+        self._kept: bytearray | None = None
+        self._tags = bytearray()
+        self._crc64 = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes of content, and of what is stored."""
+        return self._content.size
+
+    @property
+    def crc64(self) -> int:
+        """CRC64 of all stored bytes, once `scan` is done."""
+        return self._crc64
+
+    @property
+    def tags(self) -> bytes:
+        """Tags of all chunks, once `scan` is done."""
+        return bytes(self._tags)
+
+    async def scan(self, *, keep: bool) -> None:
+        """Pass 1. keep: hold the stored bytes in memory until the object goes away."""
+        if keep:
+            self._kept = bytearray(self.size)
+        for start in range(0, self.size, _SPAN):
+            end = min(start + _SPAN, self.size)
+            await self._limits.compute(end - start, partial(self._scan, start, end))
+            await trio.lowlevel.checkpoint()
+
+    async def piece(self, offset: int, length: int) -> Buffer:
+        """Stored bytes [offset, offset + length); the same ones at every call."""
+        if self._kept is not None:
+            return memoryview(self._kept)[offset : offset + length].toreadonly()
+        return await self._limits.compute(length, partial(self._encrypted, offset, length))
+
+    def _scan(self, start: int, end: int) -> None:
+        scratch = bytearray(min(_SLICE, end - start))
+        for offset in range(start, end, _SLICE):
+            length = min(_SLICE, end - offset)
+            if self._kept is not None:
+                out = memoryview(self._kept)[offset : offset + length]
+            else:
+                out = memoryview(scratch)[:length]
+            self._encrypt_into(offset, length, out)
+            self._crc64 = fastcrc.crc64.xz(out, self._crc64)
+            if self._tagger is not None:
+                for begin in range(0, length, self._chunk):
+                    index = (offset + begin) // self._chunk
+                    self._tags += self._tagger.tag(index, out[begin : begin + self._chunk])
+
+    def _encrypted(self, start: int, length: int) -> bytearray:
+        stored = bytearray(length)
+        view = memoryview(stored)
+        for begin in range(0, length, _SLICE):
+            size = min(_SLICE, length - begin)
+            self._encrypt_into(start + begin, size, view[begin : begin + size])
+        return stored
+
+    def _encrypt_into(self, offset: int, length: int, out: memoryview) -> None:
+        plain = self._content.pread(offset, length)
+        if len(plain) != length:
+            raise ValueError("frozen content has changed its length")
+        if self._cipher is None:
+            out[:] = plain
+        else:
+            self._cipher.apply_into(offset, plain, out)

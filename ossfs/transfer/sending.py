@@ -1,0 +1,210 @@
+"""Putting stored bytes under a key: one PutObject, or a multipart upload with parts side by side.
+
+Knows nothing of encryption. Nothing becomes visible before all of it is there, every answer is
+compared with the CRC64 of what was sent, and an upload that fails or is cancelled is aborted.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import fastcrc
+import trio
+
+from ossfs.errors import AlreadyExists, NoSuchUpload, NotFound, OssfsError, StoreError, Unavailable
+from ossfs.store.base import ObjectInfo, ObjectStore, Part, PutOptions, Stored
+from ossfs.transfer.limits import Check, TransferLimits
+from ossfs.transfer.parallel import for_each
+from ossfs.types import Buffer, ObjectKey
+
+log = logging.getLogger(__name__)
+
+MAX_PARTS = 10_000
+MAX_PUT = 5 << 30
+_ABORT_SECONDS = 10
+
+
+class Source(Protocol):
+    """Bytes to be stored; the same bytes at every call, from any offset, in any order."""
+
+    @property
+    def size(self) -> int:
+        """Bytes in all."""
+
+    @property
+    def crc64(self) -> int | None:
+        """CRC64 of all of them, None if it is not known."""
+
+    async def piece(self, offset: int, length: int) -> Buffer:
+        """Bytes [offset, offset + length), which lie within the size."""
+
+
+async def _nothing() -> None:
+    """No condition to check."""
+
+
+class Sender:
+    """Stores sources in one bucket within the limits of the mount."""
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        limits: TransferLimits,
+        *,
+        clock: Callable[[], float] = time.time,
+        bucket_storage_class: str = "Standard",
+    ) -> None:
+        """clock, bucket_storage_class: for what the answer to a write does not say."""
+        self._store = store
+        self._limits = limits
+        self._clock = clock
+        self._bucket_storage_class = bucket_storage_class
+
+    async def put(
+        self, key: ObjectKey, source: Source, options: PutOptions, *, check: Check = _nothing
+    ) -> ObjectInfo:
+        """Store *source* by one request; the caller holds memory for all of it.
+
+        check: awaited right before the request. Raises what the store raises, and Unavailable if
+        the bucket stored other bytes than these.
+        """
+        async with self._limits.requests:
+            body = await source.piece(0, source.size)
+            await check()
+            try:
+                stored = await self._store.put(key, body, options)
+            except AlreadyExists as error:
+                stored = await self._own_earlier_try(key, source, options, error)
+        sent = fastcrc.crc64.xz(body) if source.crc64 is None else source.crc64
+        _compare(stored.crc64, sent)
+        return self._described(key, source.size, stored, options, sent, "Normal")
+
+    async def multipart(
+        self,
+        key: ObjectKey,
+        source: Source,
+        options: PutOptions,
+        *,
+        part_size: int,
+        check: Check = _nothing,
+    ) -> ObjectInfo:
+        """Store *source*, which is not empty, in parts of *part_size* bytes, the last one shorter.
+
+        check: awaited right before the parts are joined. Raises as `put` does.
+        """
+        upload_id = await self._store.initiate_multipart(key, options)
+        joined = False
+        try:
+            parts = await self._put_parts(key, upload_id, source, part_size)
+            await check()
+            stored = await self._complete(key, upload_id, source, options, parts)
+            joined = True
+        finally:
+            if not joined:
+                await self._abort(key, upload_id)
+        _compare(stored.crc64, source.crc64)
+        return self._described(key, source.size, stored, options, source.crc64, "Multipart")
+
+    def _described(
+        self,
+        key: ObjectKey,
+        size: int,
+        stored: Stored,
+        options: PutOptions,
+        crc64: int | None,
+        object_type: str,
+    ) -> ObjectInfo:
+        """What HEAD would say of the new version; its time is ours, to the second."""
+        return ObjectInfo(
+            key=key,
+            size=size,
+            etag=stored.etag,
+            modified_ns=int(self._clock()) * 1_000_000_000,
+            metadata={name.lower(): value for name, value in options.metadata.items()},
+            crc64=crc64 if stored.crc64 is None else stored.crc64,
+            object_type=object_type,
+            storage_class=options.storage_class or self._bucket_storage_class,
+            version_id=stored.version_id,
+            tagging_count=len(options.tags),
+            encryption=options.encryption,
+            content_type=options.content_type,
+        )
+
+    async def _put_parts(
+        self, key: ObjectKey, upload_id: str, source: Source, part_size: int
+    ) -> list[Part]:
+        parts: dict[int, Part] = {}
+
+        async def put_part(number: int) -> None:
+            offset = (number - 1) * part_size
+            length = min(part_size, source.size - offset)
+            async with self._limits.memory.hold(length), self._limits.requests:
+                body = await source.piece(offset, length)
+                part = await self._store.put_part(key, upload_id, number, body)
+                _compare(part.crc64, fastcrc.crc64.xz(body))
+            parts[number] = part
+
+        count = -(-source.size // part_size)
+        await for_each(range(1, count + 1), put_part, limit=min(self._limits.width, count))
+        return [parts[number] for number in sorted(parts)]
+
+    async def _complete(
+        self,
+        key: ObjectKey,
+        upload_id: str,
+        source: Source,
+        options: PutOptions,
+        parts: list[Part],
+    ) -> Stored:
+        try:
+            return await self._store.complete_multipart(
+                key, upload_id, parts, forbid_overwrite=options.forbid_overwrite
+            )
+        except (NoSuchUpload, AlreadyExists) as error:
+            return await self._own_earlier_try(key, source, options, error)
+
+    async def _own_earlier_try(
+        self, key: ObjectKey, source: Source, options: PutOptions, refusal: StoreError
+    ) -> Stored:
+        """The answer to a write that got through although its answer was lost.
+
+        A repeated request then meets its own result. Metadata are the proof: the envelope of an
+        upload is its own. Raises *refusal* if the object is not ours.
+        """
+        try:
+            info = await self._store.head(key)
+        except NotFound:
+            info = None
+        if info is None or not _is_result(info, source, options):
+            raise refusal
+        return Stored(etag=info.etag, crc64=info.crc64, version_id=info.version_id)
+
+    async def _abort(self, key: ObjectKey, upload_id: str) -> None:
+        """Drop the parts, also while being cancelled; whatever is left expires by a bucket rule."""
+        with trio.move_on_after(_ABORT_SECONDS) as scope:
+            scope.shield = True
+            try:
+                await self._store.abort_multipart(key, upload_id)
+            except OssfsError as error:
+                log.warning("a multipart upload could not be aborted: %s", error)
+
+
+def part_size_for(size: int, preferred: int, multiple: int) -> int:
+    """The part size for *size* bytes: about *preferred*, a multiple, at most MAX_PARTS parts."""
+    least = max(preferred, -(-size // MAX_PARTS))
+    return -(-least // multiple) * multiple
+
+
+def _is_result(info: ObjectInfo, source: Source, options: PutOptions) -> bool:
+    return (
+        info.size == source.size
+        and (source.crc64 is None or info.crc64 == source.crc64)
+        and dict(info.metadata) == {name.lower(): v for name, v in options.metadata.items()}
+    )
+
+
+def _compare(answered: int | None, sent: int | None) -> None:
+    """Raises Unavailable if the bucket holds other bytes than were sent; both may be unknown."""
+    if answered is not None and sent is not None and answered != sent:
+        raise Unavailable("the bytes were damaged on their way to the bucket", code="CRC64")

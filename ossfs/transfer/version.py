@@ -1,0 +1,129 @@
+"""One stored version whose headers were accepted: turns its stored bytes into content."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from ossfs.crypto.body import BodyCipher
+from ossfs.crypto.datakey import FAILED
+from ossfs.crypto.tags import TAG_BYTES, ChunkTagger, chunk_size
+from ossfs.errors import IntegrityError
+from ossfs.store.base import ObjectInfo, ObjectStore
+from ossfs.transfer.limits import TransferLimits
+from ossfs.transfer.tagsource import TagSource
+from ossfs.types import Buffer, ETag, ObjectKey
+
+
+class Integrity(Enum):
+    """How much of what is read must be authenticated."""
+
+    PREFER = "prefer"
+    REQUIRE = "require"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticity:
+    """What checks the chunks of a sealed version; head: the seal that was accepted."""
+
+    head: bytes
+    tagger: ChunkTagger
+    source: TagSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """How to read one stored version.
+
+    file_type: st_mode >> 12 as its headers tell; cipher: None for an object that is not encrypted;
+    authenticity: None where there are no tags (written by another client, or not encrypted) or
+    nothing is to be checked.
+    """
+
+    info: ObjectInfo
+    file_type: int
+    cipher: BodyCipher | None
+    authenticity: Authenticity | None
+
+    @property
+    def chunk(self) -> int:
+        """Bytes of a chunk: what is fetched, checked and kept as one."""
+        return chunk_size(self.info.size)
+
+    @property
+    def identity(self) -> tuple[ObjectKey, ETag, bytes]:
+        """Same for two versions only if content read from one may be shown as the other's.
+
+        The head is part of it: bytes that were read unchecked must not pass for those of a sealed
+        version.
+        """
+        head = self.authenticity.head if self.authenticity else b""
+        return self.info.key, self.info.etag, head
+
+    def span(self, first: int, end: int) -> tuple[int, int]:
+        """Offset and length of the chunks first..end-1."""
+        offset = first * self.chunk
+        return offset, min(end * self.chunk, self.info.size) - offset
+
+    async def fetch(self, store: ObjectStore, first: int, end: int) -> Buffer:
+        """Stored bytes of the chunks first..end-1, unchecked.
+
+        Raises Stale, IntegrityError, StoreError.
+        """
+        offset, length = self.span(first, end)
+        info, stored = await store.get(
+            self.info.key, start=offset, length=length, if_match=self.info.etag
+        )
+        if len(stored) != length or info.size != self.info.size:
+            raise IntegrityError(FAILED)
+        return stored
+
+    async def check(self, limits: TransferLimits, first: int, stored: Buffer) -> None:
+        """Raises IntegrityError unless *stored*, whole chunks from *first* on, is authentic.
+
+        Does nothing where there are no tags.
+        """
+        if self.authenticity is None:
+            return
+        tags = await self._tags(first, stored)
+
+        def work() -> None:
+            for _ in self._checked(first, stored, tags):
+                pass
+
+        await limits.compute(len(stored), work)
+
+    async def content(self, limits: TransferLimits, first: int, stored: Buffer) -> list[bytes]:
+        """Content of each of the whole chunks *stored*, which begin with *first*.
+
+        Raises IntegrityError.
+        """
+        tags = await self._tags(first, stored)
+
+        def work() -> list[bytes]:
+            checked = self._checked(first, stored, tags)
+            return [self._decrypt(index, piece) for index, piece in checked]
+
+        return await limits.compute(len(stored), work)
+
+    async def _tags(self, first: int, stored: Buffer) -> Buffer:
+        if self.authenticity is None:
+            return b""
+        return await self.authenticity.source.tags(first, first + -(-len(stored) // self.chunk))
+
+    def _checked(
+        self, first: int, stored: Buffer, tags: Buffer
+    ) -> Iterator[tuple[int, memoryview]]:
+        """Number and stored bytes of each chunk, once its tag was found right."""
+        view = memoryview(stored)
+        for number, start in enumerate(range(0, len(view), self.chunk)):
+            piece = view[start : start + self.chunk]
+            if self.authenticity is not None:
+                tag = tags[number * TAG_BYTES : (number + 1) * TAG_BYTES]
+                self.authenticity.tagger.check(first + number, piece, tag)
+            yield first + number, piece
+
+    def _decrypt(self, index: int, stored: memoryview) -> bytes:
+        if self.cipher is None:
+            return bytes(stored)
+        return self.cipher.apply(index * self.chunk, stored)
