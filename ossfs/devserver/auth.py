@@ -1,6 +1,7 @@
 """Checks who signed a request: version 4 is verified, `Authenticator._claim` refuses others."""
 
 import datetime as dt
+import functools
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping
@@ -129,7 +130,9 @@ def _canonical_request(target: Target, claim: _Claim) -> str:
     )
 
 
+@functools.lru_cache(maxsize=64)
 def _seconds_of(date: str) -> float:
+    """Requests of one second share the result, since strptime is slow."""
     try:
         moment = dt.datetime.strptime(date + "+0000", "%Y%m%dT%H%M%SZ%z")
     except ValueError:

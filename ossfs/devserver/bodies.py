@@ -4,6 +4,7 @@ Rules of this file: a file is complete before a row refers to it, and no row ref
 when it is removed. What a kill leaves in between is a file without a row; `sweep` removes those.
 """
 
+import contextlib
 import hashlib
 import os
 import secrets
@@ -39,6 +40,11 @@ class WrittenBody:
     crc64: int
 
 
+def _unlink(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+
+
 class Bodies:
     """All body files below one directory; used from one thread."""
 
@@ -51,9 +57,9 @@ class Bodies:
         for number in range(256):
             (directory / f"{number:02x}").mkdir(parents=True, exist_ok=True)
 
-    def path(self, name: str) -> Path:
+    def path(self, name: str) -> str:
         """Where the file called *name* stands."""
-        return self._directory / name[:2] / name
+        return f"{self._directory}/{name[:2]}/{name}"
 
     def _new_name(self) -> str:
         number = next(self._numbers)
@@ -82,7 +88,7 @@ class Bodies:
             if self._readers[segment.name]:
                 self._doomed.add(segment.name)
             else:
-                self.path(segment.name).unlink(missing_ok=True)
+                _unlink(self.path(segment.name))
 
     def read(self, segments: tuple[Segment, ...], start: int, length: int) -> "BodySlice":
         """Bytes [start, start + length) of a body; they stay readable until the slice is closed."""
@@ -98,7 +104,7 @@ class Bodies:
                 del self._readers[segment.name]
                 if segment.name in self._doomed:
                     self._doomed.discard(segment.name)
-                    self.path(segment.name).unlink(missing_ok=True)
+                    _unlink(self.path(segment.name))
 
     def sweep(self, alive: set[str]) -> None:
         """Removes every file whose name is not in *alive*."""
@@ -147,7 +153,7 @@ class BodyWriter:
     def discard(self) -> None:
         """Leaves nothing behind."""
         self._close()
-        self._bodies.path(self._name).unlink(missing_ok=True)
+        _unlink(self._bodies.path(self._name))
 
 
 class BodySlice:
@@ -195,7 +201,7 @@ class BodySlice:
             skip = 0
 
     def _pieces_of(self, segment: Segment, offset: int, length: int) -> Iterator[bytes]:
-        with self._bodies.path(segment.name).open("rb", buffering=0) as file:
+        with open(self._bodies.path(segment.name), "rb", buffering=0) as file:
             end = offset + length
             while offset < end:
                 piece = os.pread(file.fileno(), min(READ_BYTES, end - offset), offset)

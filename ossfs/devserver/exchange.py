@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import trio
+
 from ossfs.devserver import names
 from ossfs.devserver.bodies import WrittenBody
 from ossfs.devserver.config import ServerConfig
@@ -19,6 +21,7 @@ from ossfs.devserver.wire import Connection, Head, Response
 STORAGE_CLASSES = frozenset({"Standard", "IA", "Archive", "ColdArchive", "DeepColdArchive"})
 ARCHIVED = frozenset({"Archive", "ColdArchive", "DeepColdArchive"})
 _MAX_DOCUMENT_BYTES = 2 * 1024 * 1024
+_WORTH_A_THREAD_BYTES = 128 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +105,10 @@ class Exchange:
             async for piece in self.connection.body():
                 if writer.size + len(piece) > self.config.max_put_bytes:
                     raise OssError("EntityTooLarge")
-                writer.write(piece)
+                if len(piece) < _WORTH_A_THREAD_BYTES:
+                    writer.write(piece)
+                else:
+                    await trio.to_thread.run_sync(writer.write, piece)
             body = writer.finish()
             if expected is not None and body.md5 != expected:
                 raise OssError("InvalidDigest")

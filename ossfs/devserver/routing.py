@@ -1,5 +1,6 @@
 """Finds out what a request is about: bucket, key, query, and the name of the operation."""
 
+import functools
 import ipaddress
 import re
 from collections.abc import Mapping
@@ -48,6 +49,7 @@ def _query_of(raw: bytes) -> dict[str, str]:
     return query
 
 
+@functools.lru_cache(maxsize=1024)
 def _bucket_in_host(host: str) -> str:
     """The bucket of a virtual-host address, empty for an IP address or the host of the service."""
     if host.startswith("["):

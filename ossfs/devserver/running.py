@@ -60,14 +60,15 @@ class RunningServer:
     def _run(self) -> None:
         try:
             trio.run(self._main)
-        except BaseException as exc:  # noqa: BLE001 - handed to the thread that waits
-            self._failure = exc
+        except BaseExceptionGroup as group:
+            # The nursery has one task, so there is one exception to hand to the thread that waits.
+            self._failure = group.exceptions[0]
         finally:
             self._ready.set()
 
     async def _main(self) -> None:
         self._token = trio.lowlevel.current_trio_token()
-        async with trio.open_nursery(strict_exception_groups=False) as nursery:
+        async with trio.open_nursery() as nursery:
             self._scope = nursery.cancel_scope
             self._server = await nursery.start(serve, self.config)
             self._ready.set()

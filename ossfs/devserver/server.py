@@ -2,6 +2,7 @@
 
 import base64
 import email.utils
+import functools
 import itertools
 import logging
 import secrets
@@ -140,6 +141,9 @@ class Server:
                     break
         except (ClientGoneError, _CutError) as exc:
             log.debug("connection ended: %r", exc)
+        except Exception:
+            # Whatever fails here ends one connection, not the server.
+            log.exception("a connection ended in the middle of an answer")
         finally:
             await trio.aclose_forcefully(stream)
 
@@ -167,9 +171,9 @@ class Server:
         finally:
             # A fault rule may also name requests that have no operation.
             asked.rules = self.faults.of(asked.operation, asked.target.key)
-        await trio.sleep(
-            (self.config.latency_ms + sum(rule.delay_ms for rule in asked.rules)) / 1000
-        )
+        delay_ms = self.config.latency_ms + sum(rule.delay_ms for rule in asked.rules)
+        if delay_ms:
+            await trio.sleep(delay_ms / 1000)
         for rule in asked.rules:
             if rule.drop == "before":
                 raise _CutError
@@ -193,7 +197,10 @@ class Server:
             exchange.existing_bucket(exchange.bucket)
         try:
             return await HANDLERS[asked.operation](exchange)
-        except OSError:
+        except (OssError, ClientGoneError):
+            raise
+        except Exception:
+            # Whatever fails here fails one request, not the server.
             log.exception("%s failed", asked.operation)
             raise OssError("InternalError") from None
 
@@ -208,7 +215,7 @@ class Server:
         if response.status in {204, 304}:
             del response.headers["Content-Length"]
         response.headers["x-oss-request-id"] = asked.request_id
-        response.headers["Date"] = email.utils.formatdate(self.config.clock(), usegmt=True)
+        response.headers["Date"] = _http_date(int(self.config.clock()))
         response.headers["Server"] = "ossfs-devserver"
         cut_after = _damage(asked.rules, response)
         self._record(asked, connection, response, error)
@@ -233,6 +240,11 @@ class Server:
                 error=error,
             )
         )
+
+
+@functools.lru_cache(maxsize=4)
+def _http_date(seconds: int) -> str:
+    return email.utils.formatdate(seconds, usegmt=True)
 
 
 def _request_ids() -> Iterator[str]:

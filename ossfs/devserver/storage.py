@@ -97,10 +97,16 @@ class Store:
             raise
         self.bodies = Bodies(root / "bodies")
         self.db = sqlite3.connect(root / "index.sqlite", isolation_level=None)
-        # Commits must survive the end of this process, not that of the machine.
+        # The flock above keeps others away, so that SQLite need not lock for every statement;
+        # commits must survive the end of this process, not that of the machine.
+        self.db.execute("PRAGMA locking_mode = EXCLUSIVE")
         self.db.execute("PRAGMA journal_mode = WAL")
         self.db.execute("PRAGMA synchronous = OFF")
         self.db.executescript(_SCHEMA)
+        self._buckets = {
+            name: BucketRow(name=name, created=created, storage_class=storage_class)
+            for name, created, storage_class in self.db.execute("SELECT * FROM buckets")
+        }
         self.bodies.sweep(self._names_in_use())
 
     def close(self) -> None:
@@ -127,27 +133,26 @@ class Store:
 
     def bucket(self, name: str) -> BucketRow | None:
         """The bucket, None if there is none of that name."""
-        row = self.db.execute("SELECT * FROM buckets WHERE name = ?", (name,)).fetchone()
-        return BucketRow(name=row[0], created=row[1], storage_class=row[2]) if row else None
+        return self._buckets.get(name)
 
     def buckets(self, prefix: str, marker: str) -> list[BucketRow]:
         """Buckets behind *marker* whose names begin with *prefix*, in order."""
-        rows = self.db.execute("SELECT * FROM buckets WHERE name > ? ORDER BY name", (marker,))
         return [
-            BucketRow(name=name, created=created, storage_class=storage_class)
-            for name, created, storage_class in rows
-            if name.startswith(prefix)
+            self._buckets[name]
+            for name in sorted(self._buckets)
+            if name > marker and name.startswith(prefix)
         ]
 
     def create_bucket(self, name: str, created: int, storage_class: str = "Standard") -> None:
         """Makes the bucket; one that exists stays as it is."""
-        self.db.execute(
-            "INSERT OR IGNORE INTO buckets VALUES (?, ?, ?)", (name, created, storage_class)
-        )
+        if name not in self._buckets:
+            self.db.execute("INSERT INTO buckets VALUES (?, ?, ?)", (name, created, storage_class))
+            self._buckets[name] = BucketRow(name=name, created=created, storage_class=storage_class)
 
     def delete_bucket(self, name: str) -> None:
         """Drops an empty bucket."""
         self.db.execute("DELETE FROM buckets WHERE name = ?", (name,))
+        self._buckets.pop(name, None)
 
     def stat(self, bucket: str) -> BucketStat:
         """Totals, computed now."""
