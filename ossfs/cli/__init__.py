@@ -1,0 +1,5 @@
+"""The command line: one module per command."""
+
+from ossfs.cli.dispatch import main
+
+__all__ = ["main"]
