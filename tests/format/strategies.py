@@ -7,7 +7,7 @@ from ossfs.format.envelope import Envelope
 from ossfs.format.fields import print_base64
 
 TEXT = st.text(st.sampled_from('aZ09 %+-./:"{}[],\\\0\n\x7fé文😀\ud800'), max_size=30)
-"""Short texts of characters that mean something to a parser; all of Unicode is slow to draw from."""
+"""Short texts of characters that mean something to parsers; all of Unicode is slow to draw from."""
 
 NAMES = st.binary(min_size=1, max_size=30).filter(lambda name: b"\0" not in name)
 XATTRS = st.dictionaries(NAMES, st.binary(max_size=40), max_size=4)
