@@ -1,11 +1,10 @@
-"""Storing the same bytes once more: a source that reads a stored version, and its cut into parts.
+"""Storing the bytes of a version once more: where they come from, and how they are cut into parts.
 
 The envelope goes along to the letter, since other clients may compare its text; only the sizes that
 belong to a multipart upload are set anew where its parts must be others.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import final
 
 import trio
@@ -16,13 +15,12 @@ from ossfs.errors import IntegrityError
 from ossfs.format import envelope
 from ossfs.store.base import ObjectInfo, ObjectStore, PutOptions
 from ossfs.transfer.limits import Check, TransferLimits
-from ossfs.transfer.sending import MAX_PARTS, Sender, part_size_for
+from ossfs.transfer.sending import MAX_PARTS, MIN_PART, Sender, nothing
 from ossfs.transfer.version import Version
 from ossfs.types import Buffer, ObjectKey
 
 _DATA_SIZE = envelope.PREFIX + "data-size"
 _PART_SIZE = envelope.PREFIX + "part-size"
-_LEAST_PART = 100 * 1024
 _LARGEST_KEPT_PART = 64 << 20
 
 
@@ -73,58 +71,47 @@ class StoredVersion:
         return stored
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cut:
-    """How a version is stored again.
-
-    part_size: None for one request; metadata: the sizes that go along with it.
-    """
-
-    part_size: int | None
-    metadata: Mapping[str, str] = field(default_factory=dict)
-
-    def apply(self, metadata: Mapping[str, str]) -> dict[str, str]:
-        """*metadata* with the sizes of this cut."""
-        kept = {n: value for n, value in metadata.items() if n not in {_DATA_SIZE, _PART_SIZE}}
-        return kept | dict(self.metadata)
-
-
-def cut(info: ObjectInfo, preferred: int) -> Cut:
-    """The cut of the version *info*: its own part size if usable, else about *preferred*."""
-    own = _own_part_size(info)
-    if own is None and info.size <= 2 * preferred:
-        return Cut(part_size=None)
-    part_size = own or part_size_for(info.size, preferred, chunk_size(info.size))
-    if not any(name.startswith(envelope.PREFIX) for name in info.metadata):
-        return Cut(part_size=part_size)
-    sizes = {_DATA_SIZE: str(info.size), _PART_SIZE: str(part_size)}
-    return Cut(part_size=part_size, metadata=sizes)
-
-
-def _own_part_size(info: ObjectInfo) -> int | None:
-    text = info.metadata.get(_PART_SIZE, "")
-    if not (text.isascii() and text.isdigit() and len(text) < 12) or not info.size:
-        return None
-    size = int(text)
-    usable = (
-        _LEAST_PART <= size <= _LARGEST_KEPT_PART
-        and size % chunk_size(info.size) == 0
-        and -(-info.size // size) <= MAX_PARTS
-    )
-    return size if usable else None
-
-
 async def store_again(
     sender: Sender,
-    limits: TransferLimits,
     key: ObjectKey,
     source: StoredVersion,
     options: PutOptions,
-    part_size: int | None,
-    check: Check,
+    *,
+    check: Check = nothing,
 ) -> ObjectInfo:
-    """Store *source* under *key* in parts, or by one request where *part_size* is None."""
-    if part_size is None:
-        async with limits.memory.hold(source.size):
-            return await sender.put(key, source, options, check=check)
-    return await sender.multipart(key, source, options, part_size=part_size, check=check)
+    """Store *source* under *key*, in its own parts if these are usable, else in the sender's.
+
+    Raises as `Sender.store_source`, and what reading the source raises.
+    """
+    part_size = _part_size(options, source.size) or sender.part_size_for(source.size)
+    options = replace(options, metadata=_with_sizes(options, source.size, part_size))
+    if part_size is not None:
+        return await sender.store_source(key, source, options, part_size=part_size, check=check)
+    async with sender.limits.memory.hold(source.size):
+        return await sender.store_source(key, source, options, part_size=None, check=check)
+
+
+def _part_size(options: PutOptions, size: int) -> int | None:
+    """The part size that the envelope names, if a version of *size* bytes can be cut by it."""
+    text = options.metadata.get(_PART_SIZE, "")
+    if not (text.isascii() and text.isdigit() and len(text) < 12 and size):
+        return None
+    part_size = int(text)
+    usable = (
+        MIN_PART <= part_size <= _LARGEST_KEPT_PART
+        and part_size % chunk_size(size) == 0
+        and -(-size // part_size) <= MAX_PARTS
+    )
+    return part_size if usable else None
+
+
+def _with_sizes(options: PutOptions, size: int, part_size: int | None) -> dict[str, str]:
+    """The headers, with the sizes of a multipart upload if it is one of client-encrypted bytes."""
+    headers = {
+        name: value
+        for name, value in options.metadata.items()
+        if name not in {_DATA_SIZE, _PART_SIZE}
+    }
+    if part_size is not None and any(name.startswith(envelope.PREFIX) for name in headers):
+        headers |= {_DATA_SIZE: str(size), _PART_SIZE: str(part_size)}
+    return headers

@@ -12,7 +12,16 @@ from typing import Protocol
 import fastcrc
 import trio
 
-from ossfs.errors import AlreadyExists, NoSuchUpload, NotFound, OssfsError, StoreError, Unavailable
+from ossfs.crypto.tags import chunk_size
+from ossfs.errors import (
+    AlreadyExists,
+    FileTooLarge,
+    NoSuchUpload,
+    NotFound,
+    OssfsError,
+    StoreError,
+    Unavailable,
+)
 from ossfs.store.base import ObjectInfo, ObjectStore, Part, PutOptions, Stored
 from ossfs.transfer.limits import Check, TransferLimits
 from ossfs.transfer.parallel import for_each
@@ -21,7 +30,8 @@ from ossfs.types import Buffer, ObjectKey
 log = logging.getLogger(__name__)
 
 MAX_PARTS = 10_000
-MAX_PUT = 5 << 30
+MIN_PART = 100 * 1024
+MAX_PART = 5 << 30
 _ABORT_SECONDS = 10
 
 
@@ -40,7 +50,7 @@ class Source(Protocol):
         """Bytes [offset, offset + length), which lie within the size."""
 
 
-async def _nothing() -> None:
+async def nothing() -> None:
     """No condition to check."""
 
 
@@ -52,48 +62,72 @@ class Sender:
         store: ObjectStore,
         limits: TransferLimits,
         *,
+        part_size: int = 8 << 20,
         clock: Callable[[], float] = time.time,
         bucket_storage_class: str = "Standard",
     ) -> None:
-        """clock, bucket_storage_class: for what the answer to a write does not say."""
-        self._store = store
-        self._limits = limits
+        """limits: of writing alone, since reading has its own.
+
+        part_size: bytes of a part where nothing else decides it. clock, bucket_storage_class: for
+        what the answer to a write does not say.
+        """
+        self.store = store
+        self.limits = limits
+        self._part_size = part_size
         self._clock = clock
         self._bucket_storage_class = bucket_storage_class
 
-    async def put(
-        self, key: ObjectKey, source: Source, options: PutOptions, *, check: Check = _nothing
-    ) -> ObjectInfo:
-        """Store *source* by one request; the caller holds memory for all of it.
+    def part_size_for(self, size: int) -> int | None:
+        """Bytes of each part of an upload of *size* bytes; None: by one request.
 
-        check: awaited right before the request. Raises what the store raises, and Unavailable if
-        the bucket stored other bytes than these.
+        A multiple of the chunk size, and such that OSS takes the number of parts. Raises
+        FileTooLarge.
         """
-        async with self._limits.requests:
+        if size <= 2 * self._part_size:
+            return None
+        if size > MAX_PARTS * MAX_PART:
+            raise FileTooLarge("OSS stores no object of this size")
+        chunk = chunk_size(size)
+        least = max(self._part_size, MIN_PART, -(-size // MAX_PARTS))
+        return -(-least // chunk) * chunk
+
+    async def store_source(
+        self,
+        key: ObjectKey,
+        source: Source,
+        options: PutOptions,
+        *,
+        part_size: int | None,
+        check: Check = nothing,
+    ) -> ObjectInfo:
+        """Store *source* in parts, or by one request where *part_size* is None.
+
+        The caller holds memory for all of it in the latter case. check: awaited right before
+        anything becomes visible. Raises what the store raises, and Unavailable if other bytes than
+        these were stored.
+        """
+        if part_size is None:
+            return await self._put(key, source, options, check)
+        return await self._multipart(key, source, options, part_size, check)
+
+    async def _put(
+        self, key: ObjectKey, source: Source, options: PutOptions, check: Check
+    ) -> ObjectInfo:
+        async with self.limits.requests:
             body = await source.piece(0, source.size)
             await check()
             try:
-                stored = await self._store.put(key, body, options)
+                stored = await self.store.put(key, body, options)
             except AlreadyExists as error:
                 stored = await self._own_earlier_try(key, source, options, error)
         sent = fastcrc.crc64.xz(body) if source.crc64 is None else source.crc64
         _compare(stored.crc64, sent)
         return self._described(key, source.size, stored, options, sent, "Normal")
 
-    async def multipart(
-        self,
-        key: ObjectKey,
-        source: Source,
-        options: PutOptions,
-        *,
-        part_size: int,
-        check: Check = _nothing,
+    async def _multipart(
+        self, key: ObjectKey, source: Source, options: PutOptions, part_size: int, check: Check
     ) -> ObjectInfo:
-        """Store *source*, which is not empty, in parts of *part_size* bytes, the last one shorter.
-
-        check: awaited right before the parts are joined. Raises as `put` does.
-        """
-        upload_id = await self._store.initiate_multipart(key, options)
+        upload_id = await self.store.initiate_multipart(key, options)
         joined = False
         try:
             parts = await self._put_parts(key, upload_id, source, part_size)
@@ -139,14 +173,14 @@ class Sender:
         async def put_part(number: int) -> None:
             offset = (number - 1) * part_size
             length = min(part_size, source.size - offset)
-            async with self._limits.memory.hold(length), self._limits.requests:
+            async with self.limits.memory.hold(length), self.limits.requests:
                 body = await source.piece(offset, length)
-                part = await self._store.put_part(key, upload_id, number, body)
+                part = await self.store.put_part(key, upload_id, number, body)
                 _compare(part.crc64, fastcrc.crc64.xz(body))
             parts[number] = part
 
         count = -(-source.size // part_size)
-        await for_each(range(1, count + 1), put_part, limit=min(self._limits.width, count))
+        await for_each(range(1, count + 1), put_part, limit=min(self.limits.width, count))
         return [parts[number] for number in sorted(parts)]
 
     async def _complete(
@@ -158,7 +192,7 @@ class Sender:
         parts: list[Part],
     ) -> Stored:
         try:
-            return await self._store.complete_multipart(
+            return await self.store.complete_multipart(
                 key, upload_id, parts, forbid_overwrite=options.forbid_overwrite
             )
         except (NoSuchUpload, AlreadyExists) as error:
@@ -173,7 +207,7 @@ class Sender:
         upload is its own. Raises *refusal* if the object is not ours.
         """
         try:
-            info = await self._store.head(key)
+            info = await self.store.head(key)
         except NotFound:
             info = None
         if info is None or not _is_result(info, source, options):
@@ -185,15 +219,9 @@ class Sender:
         with trio.move_on_after(_ABORT_SECONDS) as scope:
             scope.shield = True
             try:
-                await self._store.abort_multipart(key, upload_id)
+                await self.store.abort_multipart(key, upload_id)
             except OssfsError as error:
                 log.warning("a multipart upload could not be aborted: %s", error)
-
-
-def part_size_for(size: int, preferred: int, multiple: int) -> int:
-    """The part size for *size* bytes: about *preferred*, a multiple, at most MAX_PARTS parts."""
-    least = max(preferred, -(-size // MAX_PARTS))
-    return -(-least // multiple) * multiple
 
 
 def _is_result(info: ObjectInfo, source: Source, options: PutOptions) -> bool:

@@ -1,0 +1,186 @@
+"""From a frozen file to a new stored version, encrypted under a data key of its own.
+
+    uploader = Uploader(sender, keyring, prefix="team/a")
+    info = await uploader.upload(frozen, key, attributes=attrs)
+    info = await uploader.upload_link(target, key, attributes=attrs)
+    info = await uploader.put_marker(key, attrs)      # directory, fifo, socket
+
+OSS wants all headers before the first byte, and the tags of all bytes stand in them (or in the
+sidecar, which goes first), so the content is encrypted twice; up to two parts are kept instead.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import final
+
+from ossfs.crypto.body import BodyCipher
+from ossfs.crypto.datakey import DataKey
+from ossfs.crypto.tags import ChunkTagger, sidecar_body
+from ossfs.format import attributes as attribute_headers
+from ossfs.format import envelope as envelopes
+from ossfs.format import seal as seals
+from ossfs.format.attributes import Attributes
+from ossfs.format.envelope import Envelope
+from ossfs.format.names import sidecar_key
+from ossfs.keys.keyring import Keyring
+from ossfs.staging import FrozenFile
+from ossfs.store.base import ObjectInfo, PutOptions, ServerEncryption
+from ossfs.transfer.ciphertext import Content, StoredForm, Text
+from ossfs.transfer.sending import Sender
+from ossfs.types import ObjectKey
+
+_SCAN_BYTES = 1 << 20
+_DIRECTORY_TYPE = "application/x-directory"
+
+
+@dataclass(frozen=True, slots=True)
+class _Lock:
+    """What encrypts one upload; never used for a second one."""
+
+    key: DataKey
+    envelope: Envelope
+
+
+@final
+class Uploader:
+    """Stores files of one mount; one instance serves many uploads at once.
+
+    keyring: None stores content as it is. prefix: of the mount, under which sidecars lie.
+    encryption, storage_class: asked of OSS for every object, unless a call says otherwise.
+
+    Every call takes a fresh data key; to try again is another call. What comes back is what HEAD
+    would say of the new version, but for Last-Modified (the local clock) and a server-side
+    encryption that is the bucket's own rule. Raises StoreError (AlreadyExists with
+    forbid_overwrite), KeyUnavailable, NoAttributeRoom, FileTooLarge, IntegrityError (damaged
+    scratch file); nothing is visible under the key then, unless the answer of OSS was lost.
+    """
+
+    def __init__(
+        self,
+        sender: Sender,
+        keyring: Keyring | None,
+        *,
+        prefix: str,
+        encryption: ServerEncryption | None = None,
+        storage_class: str | None = None,
+    ) -> None:
+        self._sender = sender
+        self._keyring = keyring
+        self._prefix = prefix
+        self._encryption = encryption
+        self._storage_class = storage_class
+
+    async def upload(
+        self,
+        frozen: FrozenFile,
+        key: ObjectKey,
+        *,
+        attributes: Attributes,
+        tags: Mapping[str, str] | None = None,
+        forbid_overwrite: bool = False,
+        encryption: ServerEncryption | None = None,
+        storage_class: str | None = None,
+    ) -> ObjectInfo:
+        """Store the content of *frozen*, which stays open, under *key*."""
+        options = PutOptions(
+            tags=tags or {},
+            forbid_overwrite=forbid_overwrite,
+            encryption=encryption or self._encryption,
+            storage_class=storage_class or self._storage_class,
+        )
+        return await self._upload(frozen, key, attributes, options)
+
+    async def upload_link(
+        self,
+        target: bytes,
+        key: ObjectKey,
+        *,
+        attributes: Attributes,
+        tags: Mapping[str, str] | None = None,
+        forbid_overwrite: bool = False,
+    ) -> ObjectInfo:
+        """Store a symbolic link, whose content is its *target*."""
+        options = PutOptions(
+            tags=tags or {},
+            forbid_overwrite=forbid_overwrite,
+            encryption=self._encryption,
+            storage_class=self._storage_class,
+        )
+        return await self._upload(Text(bytes(target)), key, attributes, options)
+
+    async def put_marker(
+        self,
+        key: ObjectKey,
+        attributes: Attributes,
+        *,
+        tags: Mapping[str, str] | None = None,
+        forbid_overwrite: bool = False,
+    ) -> ObjectInfo:
+        """Store an empty object without an envelope: a directory, fifo or socket."""
+        options = PutOptions(
+            metadata=attribute_headers.to_metadata(attributes),
+            tags=tags or {},
+            forbid_overwrite=forbid_overwrite,
+            encryption=self._encryption,
+        )
+        if key.endswith("/"):
+            options = replace(options, content_type=_DIRECTORY_TYPE)
+        nothing = self._form(Text(b""), None)
+        return await self._sender.store_source(key, nothing, options, part_size=None)
+
+    async def _upload(
+        self, content: Content, key: ObjectKey, attributes: Attributes, options: PutOptions
+    ) -> ObjectInfo:
+        part_size = self._sender.part_size_for(content.size)
+        held = content.size if part_size is None else _SCAN_BYTES
+        async with self._sender.limits.memory.hold(held):
+            lock = None if self._keyring is None else _Lock(*await self._keyring.new_envelope())
+            form = self._form(content, lock)
+            await form.scan(keep=part_size is None)
+            metadata = attribute_headers.to_metadata(attributes)
+            if lock is not None:
+                metadata |= await self._seal(lock, form, attributes.file_type, options)
+                metadata |= envelopes.to_metadata(
+                    lock.envelope, plain_size=content.size, part_size=part_size
+                )
+            options = replace(options, metadata=metadata)
+            if part_size is None:
+                return await self._sender.store_source(key, form, options, part_size=None)
+        return await self._sender.store_source(key, form, options, part_size=part_size)
+
+    def _form(self, content: Content, lock: _Lock | None) -> StoredForm:
+        limits = self._sender.limits
+        if lock is None:
+            return StoredForm(content, limits, cipher=None, tagger=None)
+        iv = lock.key.iv()
+        cipher, tagger = BodyCipher(lock.key, iv), ChunkTagger(lock.key, iv)
+        return StoredForm(content, limits, cipher=cipher, tagger=tagger)
+
+    async def _seal(
+        self, lock: _Lock, form: StoredForm, file_type: int, options: PutOptions
+    ) -> dict[str, str]:
+        """Headers of the seal. The sidecar that they may refer to is stored when this returns."""
+        tags = form.tags
+        make = partial(
+            seals.make,
+            lock.key,
+            file_type=file_type,
+            size=form.size,
+            tags=tags,
+            sidecar=sidecar_key(self._prefix, lock.key.sidecar_name(lock.key.iv())),
+        )
+        seal = await self._sender.limits.compute(len(tags), make)
+        if seal.sidecar is not None:
+            await self._put_sidecar(seal.sidecar, tags, options.encryption)
+        return seals.to_metadata(seal)
+
+    async def _put_sidecar(
+        self, key: ObjectKey, tags: bytes, encryption: ServerEncryption | None
+    ) -> None:
+        body = await self._sender.limits.compute(len(tags), partial(sidecar_body, tags))
+        form = self._form(Text(body), None)
+        part_size = self._sender.part_size_for(form.size)
+        await form.scan(keep=False)
+        options = PutOptions(encryption=encryption)
+        await self._sender.store_source(key, form, options, part_size=part_size)
