@@ -1,0 +1,21 @@
+"""The meaning of a POSIX directory over a bucket; knows nothing of FUSE.
+
+filesystem        `FileSystem`: the operations, by inode number, name and handle
+assembly          puts everything below together
+content           open, read, write, truncate, close
+creation          create, mkdir, symlink, mknod
+removal           unlink, rmdir, and open files whose name goes
+renames           files by copy and delete, whole trees in parallel
+listing           reading directories
+metadata          stat, setattr, xattrs
+status            `user.ossfs.*`
+saving            uploads, retries, drain
+attribute_saving  attributes that changed after the upload
+lookups           from names to nodes, with what is known and what must be asked
+remote            what OSS says of names
+tree              inode numbers, names, keys; pure
+node              the state of one file or directory
+handles           open files and directories
+gate              keeps keys still while a directory is renamed
+kernel            what is asked of whoever caches; the options of behaviour
+"""

@@ -1,0 +1,173 @@
+"""Puts the parts of a file system together, in the order in which they depend on one another."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import trio
+
+from ossfs.format.attributes import Attributes
+from ossfs.format.envelope import Envelope
+from ossfs.staging.area import StagingArea
+from ossfs.store.base import ObjectStore
+from ossfs.transfer.copier import Copier
+from ossfs.transfer.opener import Opener
+from ossfs.transfer.uploader import Uploader
+from ossfs.vfs.attribute_saving import AttributeSaver
+from ossfs.vfs.content import Content
+from ossfs.vfs.creation import Creation
+from ossfs.vfs.filesystem import FileSystem
+from ossfs.vfs.gate import TreeGate
+from ossfs.vfs.handles import HandleTable
+from ossfs.vfs.kernel import Behaviour, KernelCache, Spawn
+from ossfs.vfs.listing import Listings
+from ossfs.vfs.lookups import Lookups
+from ossfs.vfs.metadata import Metadata
+from ossfs.vfs.remote import Defaults, Remote
+from ossfs.vfs.removal import Removal
+from ossfs.vfs.renames import Renames
+from ossfs.vfs.saving import Saver
+from ossfs.vfs.status import NewFiles, Status
+from ossfs.vfs.tree import Tree
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a file system stands on. key_name names the master key that an envelope points to."""
+
+    store: ObjectStore
+    uploader: Uploader
+    opener: Opener
+    copier: Copier
+    staging: StagingArea
+    key_name: Callable[[Envelope], str]
+    spawn: Spawn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where in which bucket the root is, and whose it is where nothing is stored."""
+
+    bucket: str
+    prefix: str
+    defaults: Defaults
+
+
+def assemble(
+    parts: Parts,
+    place: Place,
+    behaviour: Behaviour,
+    *,
+    new_files: NewFiles,
+    checks: bool,
+    kernel: KernelCache,
+    clock: Callable[[], float] = trio.current_time,
+    now: Callable[[], int] = time.time_ns,
+) -> FileSystem:
+    """checks: whether tags are checked (`--integrity` is not off); clock: seconds; now:
+    nanoseconds.
+    """
+    remote = Remote(parts.store, place.defaults)
+    tree = Tree(place.prefix, root_attributes(place.defaults, now()))
+    gate, handles = TreeGate(), HandleTable()
+    lookups = Lookups(tree, remote, behaviour, kernel, clock)
+    attributes = AttributeSaver(
+        tree=tree,
+        gate=gate,
+        store=parts.store,
+        uploader=parts.uploader,
+        copier=parts.copier,
+        behaviour=behaviour,
+        clock=clock,
+        spawn=parts.spawn,
+    )
+    saver = Saver(
+        tree=tree,
+        gate=gate,
+        uploader=parts.uploader,
+        remote=remote,
+        staging=parts.staging,
+        attributes=attributes,
+        clock=clock,
+        spawn=parts.spawn,
+    )
+    creation = Creation(
+        tree=tree,
+        gate=gate,
+        lookups=lookups,
+        saver=saver,
+        uploader=parts.uploader,
+        now=now,
+        clock=clock,
+    )
+    removal = Removal(
+        tree=tree,
+        gate=gate,
+        creation=creation,
+        remote=remote,
+        saver=saver,
+        store=parts.store,
+        copier=parts.copier,
+        uploader=parts.uploader,
+        clock=clock,
+    )
+    renames = Renames(
+        tree=tree,
+        gate=gate,
+        lookups=lookups,
+        creation=creation,
+        removal=removal,
+        saver=saver,
+        attributes=attributes,
+        store=parts.store,
+        copier=parts.copier,
+        remote=remote,
+        behaviour=behaviour,
+        now=now,
+        clock=clock,
+    )
+    content = Content(
+        tree=tree,
+        handles=handles,
+        lookups=lookups,
+        remote=remote,
+        opener=parts.opener,
+        saver=saver,
+        behaviour=behaviour,
+        now=now,
+        discard=removal.discard_if_closed,
+    )
+    status = Status(
+        tree=tree,
+        bucket=place.bucket,
+        new_files=new_files,
+        checks=checks,
+        key_name=parts.key_name,
+        unsaved=lambda: len(saver.unsaved()),
+    )
+    metadata = Metadata(
+        content=content,
+        saver=saver,
+        attributes=attributes,
+        status=status,
+        behaviour=behaviour,
+        now=now,
+    )
+    return FileSystem(
+        tree=tree,
+        handles=handles,
+        lookups=lookups,
+        content=content,
+        creation=creation,
+        removal=removal,
+        renames=renames,
+        listings=Listings(handles, lookups, parts.spawn),
+        metadata=metadata,
+        saver=saver,
+        behaviour=behaviour,
+    )
+
+
+def root_attributes(defaults: Defaults, now: int) -> Attributes:
+    """Those of the root until its marker, if it has one, says otherwise."""
+    return defaults.for_object(defaults.directory_mode, now)

@@ -1,0 +1,296 @@
+"""From names to nodes: what is known is answered, the rest is asked of OSS and remembered.
+
+Every answer of OSS may be older than a change of this mount that happened while it was under way.
+So a `stamp` of what was known is taken before each request, and the answer is dropped if the stamp
+no longer fits afterwards: the change of this mount wins.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+
+from ossfs.errors import NameTooLong, OssfsError, StaleHandle
+from ossfs.format.names import NAME_MAX, is_component
+from ossfs.transfer.parallel import for_each
+from ossfs.types import ObjectKey
+from ossfs.vfs.kernel import Behaviour, KernelCache
+from ossfs.vfs.node import NEVER, Folder, Listing, Node
+from ossfs.vfs.remote import Found, Remote
+from ossfs.vfs.tree import Tree
+
+log = logging.getLogger(__name__)
+
+WORTH_A_LISTING = 3
+"""Cold lookups in one directory after which its first page of names is fetched instead."""
+
+
+class Lookups:
+    """clock: seconds, monotonic."""
+
+    def __init__(
+        self,
+        tree: Tree,
+        remote: Remote,
+        behaviour: Behaviour,
+        kernel: KernelCache,
+        clock: Callable[[], float],
+    ) -> None:
+        self._tree = tree
+        self._remote = remote
+        self._behaviour = behaviour
+        self._kernel = kernel
+        self._clock = clock
+
+    # --- one name ---------------------------------------------------------------------------
+
+    def fresh(self, node: Node) -> bool:
+        """Whether the node's attributes may be shown without asking."""
+        return node.pinned or self._clock() - node.checked < self._behaviour.attr_ttl
+
+    def validity(self, node: Node) -> float:
+        """Seconds for which the kernel may believe the node's attributes."""
+        if node.pinned:
+            return self._behaviour.attr_ttl
+        return max(0.0, node.checked + self._behaviour.attr_ttl - self._clock())
+
+    def absence_valid(self, directory: Node, name: str) -> float:
+        """Seconds for which the kernel may believe that *name* does not exist."""
+        folder = directory.entries()
+        since = folder.absent.get(name)
+        if since is None:
+            since = folder.listing.when if folder.listing is not None else NEVER
+        return max(0.0, since + self._behaviour.negative_ttl - self._clock())
+
+    async def named(self, directory: Node, name: bytes) -> Node | None:
+        """lookup of a name from the kernel; one that no key can have does not exist.
+
+        Raises NameTooLong.
+        """
+        if len(name) > NAME_MAX:
+            raise NameTooLong("name above 255 bytes")
+        try:
+            text = name.decode()
+        except UnicodeDecodeError:
+            return None
+        return await self.child(directory, text) if is_component(text) else None
+
+    async def child(self, directory: Node, name: str, *, hint: bool | None = None) -> Node | None:
+        """The node *name* in *directory*, or None where nothing of that name exists.
+
+        hint: whether a listing just showed a directory (True) or a file (False) of that name.
+        """
+        folder = directory.entries()
+        while True:
+            node = folder.children.get(name)
+            if node is not None and self.fresh(node):
+                return node
+            if hint is None:
+                listing = self._fresh_listing(folder)
+                if self._known_absent(folder, name, listing):
+                    return None
+                hint = None if listing is None else listing.names.get(name)
+            if hint is None and await self._first_page(directory):
+                continue
+            before, key = self._slot(folder, name), self._tree.child_key(directory, name)
+            found = await self._find(key, hint)
+            if self._slot(folder, name) == before and self._tree.child_key(directory, name) == key:
+                return self._place(directory, name, found)
+            hint = None
+
+    async def _find(self, key: ObjectKey, hint: bool | None) -> Found | None:
+        if hint is None:
+            return await self._remote.probe(key)
+        if hint:
+            return await self._remote.marker(ObjectKey(f"{key}/"))
+        return await self._remote.file(key)
+
+    def _known_absent(self, folder: Folder, name: str, listing: Listing | None) -> bool:
+        since = folder.absent.get(name)
+        if since is not None and self._clock() - since < self._behaviour.negative_ttl:
+            return True
+        return listing is not None and name not in listing.names
+
+    def _fresh_listing(self, folder: Folder) -> Listing | None:
+        ttl = min(self._behaviour.attr_ttl, self._behaviour.negative_ttl)
+        listing = folder.listing
+        if listing is not None and self._clock() - listing.when < ttl:
+            return listing
+        return None
+
+    async def _first_page(self, directory: Node) -> bool:
+        """Learn all names of a directory that is asked for one after the other; False if it is not
+        worth it.
+        """
+        folder = directory.entries()
+        folder.cold_lookups += 1
+        if folder.cold_lookups % WORTH_A_LISTING or self._behaviour.attr_ttl <= 0:
+            return False
+        begun, prefix = self._clock(), self._tree.key(directory)
+        page = await self._remote.names(prefix, None)
+        if page.next_token is not None or self._tree.key(directory) != prefix:
+            return False
+        self._merge(directory, Listing(begun, page.names))
+        return self._fresh_listing(folder) is not None
+
+    def _slot(self, folder: Folder, name: str) -> tuple[object, ...]:
+        node = folder.children.get(name)
+        return (folder.absent.get(name), *(self.stamp(node) if node is not None else ()))
+
+    @staticmethod
+    def stamp(node: Node) -> tuple[object, ...]:
+        """Differs from an earlier stamp once this mount changed or relearned the node."""
+        return (id(node), id(node.info), node.generation, id(node.attributes), node.pinned)
+
+    def _place(self, directory: Node, name: str, found: Found | None) -> Node | None:
+        folder, now = directory.entries(), self._clock()
+        self._tree.trim(directory, now, self._behaviour.negative_ttl)
+        node = folder.children.get(name)
+        if found is None:
+            if node is not None:
+                self.vanished(node)
+            folder.absent[name] = now
+            return None
+        if node is not None and node.kind != _kind(found):
+            self.vanished(node)
+            node = None
+        if node is None:
+            node = self._tree.new(name, found.attributes)
+            self._tree.attach(directory, name, node)
+        self.learn(node, found)
+        return node
+
+    # --- what OSS says of one node ----------------------------------------------------------
+
+    def learn(self, node: Node, found: Found) -> None:
+        """Believe *found*; content of another version makes open handles stale."""
+        before = node.info
+        same_marker = found.is_directory and _same_marker(node, found)
+        keep = same_marker or node.attributes_pending
+        if not keep and found.attributes != node.attributes:
+            node.attributes = found.attributes
+            self._kernel.invalidate_attributes(node.ino)
+        node.info = found.info
+        node.foreign_tags = found.foreign_tags
+        node.checked = self._clock()
+        if found.is_directory or found.info is None:
+            return
+        node.size = found.info.size
+        if before is not None and before.etag != found.info.etag:
+            self.replaced(node)
+
+    def replaced(self, node: Node) -> None:
+        """Another client stored a version: handles are stale, cached content is dropped."""
+        node.epoch += 1
+        node.target = None
+        if node.reader is not None:
+            node.reader.close()
+            node.reader = None
+        self._kernel.invalidate_attributes(node.ino)
+
+    def vanished(self, node: Node) -> None:
+        """Another client removed the name: the node leaves its directory, and all below it leaves
+        too.
+
+        A directory that holds something this mount has not stored yet stays.
+        """
+        below = [child for _, child in self._tree.descendants(node)]
+        if any(child.pinned for child in below):
+            return
+        for gone in (*reversed(below), node):
+            self._tree.detach(gone, self._clock())
+            self._tree.release(gone)
+
+    async def refresh(self, node: Node) -> None:
+        """Make the node's attributes fresh. Raises StaleHandle if it is gone."""
+        if self.fresh(node):
+            return
+        while True:
+            before, key = self.stamp(node), self._tree.key(node)
+            if not key:
+                node.checked = self._clock()  # the root of a bucket has no object to ask for
+                return
+            ask = self._remote.marker if node.is_directory else self._remote.file
+            found = await ask(key)
+            if node.pinned:
+                return
+            if self.stamp(node) == before and self._tree.key(node) == key:
+                break
+        if found is None or node.kind != _kind(found):
+            self.vanished(node)
+            raise StaleHandle("another client removed the file")
+        self.learn(node, found)
+
+    # --- whole directories --------------------------------------------------------------------
+
+    async def names(self, directory: Node) -> Sequence[tuple[str, bool]]:
+        """All names of the directory with whether each is a directory, in no promised order."""
+        folder = directory.entries()
+        listing = self._fresh_listing(folder)
+        while listing is None:
+            begun, prefix = self._clock(), self._tree.key(directory)
+            found: dict[str, bool] = {}
+            token: str | None = None
+            while True:
+                page = await self._remote.names(prefix, token)
+                for name, is_directory in page.names.items():
+                    found[name] = found.get(name, False) or is_directory
+                token = page.next_token
+                if token is None:
+                    break
+            if self._tree.key(directory) == prefix:
+                listing = Listing(begun, found)
+                self._merge(directory, listing)
+        return list(listing.names.items())
+
+    def _merge(self, directory: Node, listing: Listing) -> None:
+        """Apply to *listing* what this mount changed or learned since it was begun, and keep it."""
+        folder, found = directory.entries(), listing.names
+        for name, since in folder.absent.items():
+            if since >= listing.when:
+                found.pop(name, None)
+        for name, node in list(folder.children.items()):
+            if node.pinned or node.checked >= listing.when:
+                found[name] = node.is_directory
+            elif name not in found:
+                self.vanished(node)
+        for name in found:
+            folder.absent.pop(name, None)
+        folder.listing = listing
+        folder.cold_lookups = 0
+        self._tree.trim(directory, self._clock(), self._behaviour.negative_ttl)
+
+    async def learn_all(self, directory: Node, listed: Sequence[tuple[str, bool]]) -> None:
+        """Have fresh nodes for all of *listed*, which a listing just showed, as far as they still
+        exist.
+
+        What cannot be asked for stays unknown; whoever needs that entry gets its error.
+        """
+        folder = directory.entries()
+
+        def stale(name: str) -> bool:
+            node = folder.children.get(name)
+            return node is None or not self.fresh(node)
+
+        async def ask(item: tuple[str, bool]) -> None:
+            try:
+                await self.child(directory, item[0], hint=item[1])
+            except OssfsError as error:
+                log.debug("attributes of a listed entry: %s", error)
+
+        missing = [item for item in listed if stale(item[0])]
+        if missing:
+            limit = min(self._behaviour.parallel, len(missing))
+            await for_each(missing, ask, limit=limit)
+
+
+def _kind(found: Found) -> int:
+    return found.attributes.mode & 0o170000
+
+
+def _same_marker(node: Node, found: Found) -> bool:
+    """Whether the directory's stored attributes are those that the node's local ones began with."""
+    if node.checked == NEVER:
+        return False
+    if node.info is None or found.info is None:
+        return node.info is found.info
+    same_time = node.info.modified_ns == found.info.modified_ns
+    return same_time and node.info.metadata == found.info.metadata

@@ -1,0 +1,135 @@
+"""One file, directory or special file as this mount knows it: the mutable state behind an inode
+number.
+
+Rules of this file
+- Content state belongs to the node, never to a handle: `staged` holds what was written and is not
+  (or not only) in the bucket, `generation` counts its changes, `stored` says which of them OSS has.
+- `info` is the last stored version that this mount knows under the node's key; None means that
+  nothing is stored there yet (a new file before its first upload, a directory without a marker).
+- `epoch` moves when another client replaced the content; a handle of an older epoch is stale.
+- `content_lock` guards copy-up and the choice of a reader; `upload_lock` guards what is stored
+  under the node's key. Whoever needs the tree gate takes it first (see `gate`).
+"""
+
+import math
+import stat
+from dataclasses import dataclass, field
+
+import trio
+
+from ossfs.errors import OssfsError
+from ossfs.format.attributes import Attributes
+from ossfs.staging.staged import StagedFile
+from ossfs.store.base import ObjectInfo
+from ossfs.transfer.reader import ObjectReader
+from ossfs.types import ETag, Ino, ObjectKey
+
+NEVER = -math.inf
+
+
+@dataclass(slots=True)
+class Listing:
+    """The names of a directory as one complete listing showed them, begun at `when` (clock
+    seconds).
+
+    The value says whether the name is a directory. Changes of this mount are applied to it.
+    """
+
+    when: float
+    names: dict[str, bool]
+
+
+@dataclass(slots=True)
+class Folder:
+    """What only a directory has."""
+
+    children: dict[str, "Node"] = field(default_factory=dict)
+    absent: dict[str, float] = field(default_factory=dict)
+    """Names known not to exist, with the clock time of that knowledge."""
+    listing: Listing | None = None
+    cold_lookups: int = 0
+    """Lookups since the last listing that had to ask OSS; several of them make a listing worth it.
+    """
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """See the rules above. Times in `attributes` are nanoseconds; `checked` is in clock seconds."""
+
+    ino: Ino
+    name: str
+    attributes: Attributes
+    parent: "Node | None" = None
+    size: int = 0
+    info: ObjectInfo | None = None
+    foreign_tags: dict[str, str] = field(default_factory=dict)
+    checked: float = NEVER
+    lookups: int = 0
+    handles: int = 0
+    writers: int = 0
+    folder: Folder | None = None
+
+    staged: StagedFile | None = None
+    generation: int = 0
+    stored: int = 0
+    attributes_pending: bool = False
+    attributes_scheduled: bool = False
+    uploading: trio.CancelScope | None = None
+    failure: OssfsError | None = None
+    attempted: Attributes | None = None
+    """Attributes of an upload whose answer was lost: they tell our own object from a foreign one.
+    """
+    retrying: bool = False
+    exclusive: bool = False
+    """Created with O_EXCL and not stored yet."""
+
+    epoch: int = 0
+    kernel_pages: ETag | None = None
+    """The version whose pages the kernel may still hold."""
+    reader: ObjectReader | None = None
+    unlinked: bool = False
+    orphan: ObjectKey | None = None
+    """Where the object of an unlinked open file was put aside."""
+    target: bytes | None = None
+    """Target of a symbolic link, once read."""
+
+    content_lock: trio.Lock = field(default_factory=trio.Lock)
+    upload_lock: trio.Lock = field(default_factory=trio.Lock)
+
+    @property
+    def kind(self) -> int:
+        """The file type bits, stat.S_IFREG and its like."""
+        return stat.S_IFMT(self.attributes.mode)
+
+    @property
+    def is_directory(self) -> bool:
+        return self.folder is not None
+
+    @property
+    def is_regular(self) -> bool:
+        return stat.S_ISREG(self.attributes.mode)
+
+    @property
+    def dirty(self) -> bool:
+        """Content that OSS has not acknowledged."""
+        return self.generation > self.stored
+
+    @property
+    def busy(self) -> bool:
+        """This mount knows better than OSS what the content is."""
+        return self.staged is not None or self.dirty or self.unlinked or self.uploading is not None
+
+    @property
+    def pinned(self) -> bool:
+        """This mount knows better than OSS what the node is: never refreshed, never dropped."""
+        return self.busy or self.attributes_pending
+
+    @property
+    def current_size(self) -> int:
+        """Bytes that stat shows."""
+        return self.staged.size if self.staged is not None else self.size
+
+    def entries(self) -> Folder:
+        """The directory part. The caller has made sure that this is a directory."""
+        assert self.folder is not None
+        return self.folder

@@ -1,0 +1,209 @@
+"""Taking names away: unlink, rmdir, and putting aside what a rename replaces.
+
+A file that is open when its name goes lives on until its last close: staged content is simply kept,
+a stored version that handles still read is first copied to `.ossfs/orphans/`.
+"""
+
+import logging
+import socket
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ossfs.errors import (
+    AlreadyExists,
+    DirectoryNotEmpty,
+    IsADirectory,
+    NoEntry,
+    NotADirectory,
+    OssfsError,
+)
+from ossfs.format.names import RESERVED
+from ossfs.store.base import ObjectInfo, ObjectStore
+from ossfs.transfer.copier import Copier
+from ossfs.transfer.uploader import Uploader
+from ossfs.types import ObjectKey
+from ossfs.vfs.creation import Creation
+from ossfs.vfs.gate import TreeGate
+from ossfs.vfs.node import NEVER, Node
+from ossfs.vfs.remote import Remote
+from ossfs.vfs.saving import Saver
+from ossfs.vfs.tree import Tree
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Displaced:
+    """A node whose name is about to go, and what it was before, should that fail."""
+
+    node: Node
+    info: ObjectInfo | None
+
+
+class Removal:
+    """clock: seconds, monotonic."""
+
+    def __init__(
+        self,
+        *,
+        tree: Tree,
+        gate: TreeGate,
+        creation: Creation,
+        remote: Remote,
+        saver: Saver,
+        store: ObjectStore,
+        copier: Copier,
+        uploader: Uploader,
+        clock: Callable[[], float],
+    ) -> None:
+        self._tree = tree
+        self._gate = gate
+        self._creation = creation
+        self._remote = remote
+        self._saver = saver
+        self._store = store
+        self._copier = copier
+        self._uploader = uploader
+        self._clock = clock
+
+    async def remove_file(self, directory: Node, name: bytes) -> None:
+        """unlink(2)."""
+        node = await self._creation.existing(directory, name)
+        if node.is_directory:
+            raise IsADirectory("is a directory")
+        async with self._gate.shared(directory, node):
+            self.check_still(node, directory)
+            key = self._tree.key(node)
+            displaced = await self.displace(node)
+            try:
+                async with node.upload_lock:
+                    await self.keep_marker(directory, node)
+                    if displaced.info is not None or node.attempted is not None:
+                        await self._store.delete(key)
+            except BaseException:
+                await self.put_back(displaced)
+                raise
+            self._tree.detach(node, self._clock())
+        self._creation.entries_changed(directory)
+        await self.discard_if_closed(node)
+
+    async def remove_directory(self, directory: Node, name: bytes) -> None:
+        """rmdir(2)."""
+        node = await self._creation.existing(directory, name)
+        if not node.is_directory:
+            raise NotADirectory("not a directory")
+        async with self._gate.exclusive(node, directory):
+            self.check_still(node, directory)
+            await self.check_empty(node)
+            await self.keep_marker(directory, node)
+            await self._store.delete(self._tree.key(node))
+            node.unlinked = True
+            node.attributes_pending = False
+            self._detach_all(node)
+        self._creation.entries_changed(directory)
+        self._tree.release(node)
+
+    def _detach_all(self, node: Node) -> None:
+        for _, below in reversed(list(self._tree.descendants(node))):
+            self._tree.detach(below, self._clock())
+            self._tree.release(below)
+        self._tree.detach(node, self._clock())
+
+    def check_still(self, node: Node, directory: Node) -> None:
+        """Raises NoEntry if the node left the directory while something was waited for."""
+        if directory.entries().children.get(node.name) is not node:
+            raise NoEntry("no such name")
+
+    async def check_empty(self, directory: Node) -> None:
+        """Raises DirectoryNotEmpty if this mount or OSS knows of anything in the directory."""
+        if any(child.pinned for child in directory.entries().children.values()):
+            raise DirectoryNotEmpty("directory is not empty")
+        token: str | None = None
+        while True:
+            page = await self._remote.names(self._tree.key(directory), token)
+            if page.names or page.hidden:
+                raise DirectoryNotEmpty("directory is not empty")
+            token = page.next_token
+            if token is None:
+                return
+
+    async def keep_marker(self, directory: Node, leaving: Node) -> None:
+        """A directory without a marker would vanish with its last known child: put the marker
+        first.
+        """
+        if directory is self._tree.root or directory.info is not None:
+            return
+        others = (child for child in directory.entries().children.values() if child is not leaving)
+        if any(child.info is not None for child in others):
+            return
+        key = self._tree.key(directory)
+        try:
+            directory.info = await self._uploader.put_marker(
+                key, attributes=directory.attributes, forbid_overwrite=True
+            )
+        except AlreadyExists:
+            directory.checked = NEVER
+
+    # --- open files whose name goes --------------------------------------------------------------
+
+    async def displace(self, node: Node) -> Displaced:
+        """Make sure that open handles outlive the object. The caller holds the gate, not the upload
+        lock.
+
+        An upload under way is given up: nobody will find what it stores.
+        """
+        displaced = Displaced(node=node, info=node.info)
+        node.unlinked = True
+        if node.uploading is not None:
+            node.uploading.cancel()
+        try:
+            async with node.upload_lock:
+                info = node.info
+                if node.handles and node.staged is None and info is not None and info.size:
+                    await self._copy_aside(node, info)
+        except BaseException:
+            node.unlinked = False
+            raise
+        return displaced
+
+    async def _copy_aside(self, node: Node, info: ObjectInfo) -> None:
+        name = f"{socket.gethostname()}-{uuid.uuid4().hex}"
+        orphan = ObjectKey(f"{self._tree.key(self._tree.root)}{RESERVED}/orphans/{name}")
+        node.info = await self._copier.copy(info, orphan)
+        node.orphan = orphan
+        self.rebase(node)
+
+    @staticmethod
+    def rebase(node: Node) -> None:
+        """The same content stands under another key or ETag now: readers begin anew."""
+        if node.reader is not None:
+            node.reader.close()
+            node.reader = None
+
+    async def put_back(self, displaced: Displaced) -> None:
+        """The name did not go after all."""
+        node = displaced.node
+        orphan, node.orphan = node.orphan, None
+        node.info, node.unlinked = displaced.info, False
+        if orphan is not None:
+            self.rebase(node)
+            await self._delete_orphan(orphan)
+        if node.dirty:
+            self._saver.retry(node)
+
+    async def discard_if_closed(self, node: Node) -> None:
+        """Drop everything of an unlinked node that nobody has open."""
+        if node.handles:
+            return
+        self._saver.let_go(node)
+        self.rebase(node)
+        if node.orphan is not None:
+            await self._delete_orphan(node.orphan)
+        self._tree.release(node)
+
+    async def _delete_orphan(self, key: ObjectKey) -> None:
+        try:
+            await self._store.delete(key)
+        except OssfsError as error:
+            log.warning("an orphan stays in the bucket until fsck removes it: %s", error)

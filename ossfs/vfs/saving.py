@@ -1,0 +1,286 @@
+"""From staged content to the bucket: uploads on flush, retries, the drain at the end.
+
+One upload at a time per node. A flush that arrives during an upload waits and then finds its
+content stored, or uploads what came since. What failed stays staged, is shown by this mount, and is
+tried again in the background with growing pauses, and at once by the next flush, fsync or umount.
+"""
+
+import contextlib
+import logging
+import math
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import trio
+
+from ossfs import log as names_in_log
+from ossfs.errors import AlreadyExists, OssfsError, StoreError
+from ossfs.format.attributes import Attributes
+from ossfs.staging.area import StagingArea
+from ossfs.staging.staged import FrozenFile, StagedFile
+from ossfs.store.base import ObjectInfo
+from ossfs.transfer.parallel import for_each
+from ossfs.transfer.uploader import Uploader
+from ossfs.types import ObjectKey
+from ossfs.vfs.attribute_saving import AttributeSaver
+from ossfs.vfs.gate import TreeGate
+from ossfs.vfs.kernel import Spawn
+from ossfs.vfs.node import Node
+from ossfs.vfs.remote import Remote
+from ossfs.vfs.tree import Tree
+
+log = logging.getLogger(__name__)
+
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 60.0
+DRAIN_PARALLEL = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsaved:
+    """A file that OSS does not hold as this mount shows it; reason "" if it was not tried yet."""
+
+    key: ObjectKey
+    reason: str
+
+
+class Saver:
+    """Stores content under the keys of nodes."""
+
+    def __init__(
+        self,
+        *,
+        tree: Tree,
+        gate: TreeGate,
+        uploader: Uploader,
+        remote: Remote,
+        staging: StagingArea,
+        attributes: AttributeSaver,
+        clock: Callable[[], float],
+        spawn: Spawn,
+    ) -> None:
+        self._tree = tree
+        self._gate = gate
+        self._uploader = uploader
+        self._remote = remote
+        self._staging = staging
+        self._attributes = attributes
+        self._clock = clock
+        self._spawn = spawn
+
+    # --- staging -----------------------------------------------------------------------------
+
+    def new_staged(self) -> StagedFile:
+        """Empty staged content that belongs to no node yet."""
+        return self._staging.create()
+
+    def start_empty(self, node: Node) -> None:
+        """Give the node empty staged content in place of whatever it had."""
+        if node.staged is None:
+            node.staged = self._staging.create()
+        else:
+            node.staged.truncate(0)
+        node.generation += 1
+
+    def let_go(self, node: Node) -> None:
+        """Drop staged content that OSS has, once nobody can write to the node any more."""
+        idle = not node.handles if node.unlinked else not node.writers and not node.dirty
+        if node.staged is not None and idle:
+            node.size = node.staged.size
+            node.staged.close()
+            node.staged = None
+
+    # --- storing -----------------------------------------------------------------------------
+
+    async def store(self, node: Node) -> None:
+        """Return once OSS has acknowledged what the node holds now, content and attributes.
+
+        Raises the error of the upload; the content then stays staged and is retried.
+        """
+        await self.store_content(node)
+        await self._attributes.save(node)
+
+    async def store_content(self, node: Node) -> None:
+        """The same for content alone."""
+        wanted = node.generation
+        if node.stored >= wanted or node.unlinked:
+            return
+        async with self._gate.shared(node), node.upload_lock:
+            if node.stored >= wanted or node.unlinked:
+                return
+            await self.upload_now(node, self._tree.key(node))
+
+    async def upload_now(self, node: Node, key: ObjectKey, *, replaces: bool = False) -> None:
+        """Upload the staged content to *key*. The caller holds the gate and the node's upload lock.
+
+        replaces: an object under *key* is known and meant to be replaced.
+        """
+        assert node.staged is not None
+        frozen = node.staged.freeze()
+        generation, attributes = node.generation, node.attributes
+        info: ObjectInfo | None = None
+        try:
+            with trio.CancelScope() as node.uploading:
+                info = await self._put(node, key, frozen, attributes, replaces=replaces)
+        except OssfsError as error:
+            node.failure = error
+            log.warning("%s is not stored yet: %s", names_in_log.name(key), error)
+            self.retry(node)
+            raise
+        finally:
+            node.uploading = None
+            frozen.close()
+        if info is None or node.unlinked:
+            # Unlinked meanwhile: whoever did that deletes what may have been stored.
+            node.attempted = attributes
+            return
+        node.stored = generation
+        node.failure = node.attempted = None
+        node.exclusive = False
+        self._adopt(node, info)
+        node.attributes_pending = False
+        if node.attributes is not attributes:
+            self._attributes.changed(node)
+        self.let_go(node)
+
+    def _adopt(self, node: Node, info: ObjectInfo) -> None:
+        """What this mount just stored is what the kernel's pages show."""
+        node.info, node.size = info, info.size
+        node.kernel_pages = info.etag
+        node.checked = self._clock()
+        if node.reader is not None:
+            node.reader.close()
+            node.reader = None
+
+    async def _put(
+        self,
+        node: Node,
+        key: ObjectKey,
+        frozen: FrozenFile,
+        attributes: Attributes,
+        *,
+        replaces: bool,
+    ) -> ObjectInfo:
+        node.foreign_tags = await self._foreign_tags(node, key)
+        fresh = node.info is None and not replaces
+
+        async def upload(*, forbid_overwrite: bool) -> ObjectInfo:
+            return await self._uploader.upload(
+                frozen,
+                key,
+                attributes=attributes,
+                tags=node.foreign_tags,
+                forbid_overwrite=forbid_overwrite,
+            )
+
+        try:
+            return await upload(forbid_overwrite=fresh)
+        except AlreadyExists:
+            if not fresh or (node.exclusive and not await self._own_attempt(node, key)):
+                raise
+            log.warning("another client created %s; the last close wins", names_in_log.name(key))
+            return await upload(forbid_overwrite=False)
+        except StoreError as error:
+            if error.retryable:
+                node.attempted = attributes
+            raise
+
+    async def upload_new(self, node: Node, key: ObjectKey) -> None:
+        """Upload a node that has no name yet. Raises AlreadyExists; nothing stays staged on
+        failure.
+
+        The caller holds the gate and the upload lock.
+        """
+        assert node.staged is not None
+        node.exclusive = True
+        frozen = node.staged.freeze()
+        try:
+            info = await self._put(node, key, frozen, node.attributes, replaces=False)
+        except BaseException:
+            node.unlinked = True
+            self.let_go(node)
+            self._tree.release(node)
+            raise
+        finally:
+            frozen.close()
+        node.exclusive = False
+        node.stored = node.generation
+        self._adopt(node, info)
+        self.let_go(node)
+
+    async def _foreign_tags(self, node: Node, key: ObjectKey) -> dict[str, str]:
+        """Ask for the object that is about to be replaced; its foreign tags go on to the new
+        version.
+        """
+        if node.info is None:
+            return {}
+        found = await self._remote.file(key)
+        if found is None or found.info is None:
+            log.warning("another client removed %s; the last close wins", names_in_log.name(key))
+            return {}
+        if found.info.etag != node.info.etag:
+            log.warning("another client changed %s; the last close wins", names_in_log.name(key))
+        return found.foreign_tags
+
+    async def _own_attempt(self, node: Node, key: ObjectKey) -> bool:
+        """Whether the object in the way is what an earlier upload of ours left, whose answer was
+        lost.
+        """
+        if node.attempted is None:
+            return False
+        found = await self._remote.file(key)
+        return found is not None and found.attributes == node.attempted
+
+    # --- again and again ----------------------------------------------------------------------
+
+    def retry(self, node: Node) -> None:
+        """Keep trying in the background until the node is stored or unlinked."""
+        if not node.retrying:
+            node.retrying = True
+            self._spawn(self._keep_trying, node)
+
+    async def _keep_trying(self, node: Node) -> None:
+        pause = FIRST_PAUSE
+        try:
+            while node.dirty and not node.unlinked:
+                # Jitter only spreads the load; it protects nothing.
+                await trio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311
+                pause = min(2 * pause, LONGEST_PAUSE)
+                with contextlib.suppress(OssfsError):  # logged where it failed
+                    await self.store(node)
+        finally:
+            node.retrying = False
+            self._tree.release(node)
+
+    def store_later(self, node: Node) -> None:
+        """Upload in the background what a mapping wrote after the last flush."""
+        self._spawn(self._store_quietly, node)
+
+    async def _store_quietly(self, node: Node) -> None:
+        with contextlib.suppress(OssfsError):  # logged where it failed, and retried
+            await self.store(node)
+        self._tree.release(node)
+
+    def unsaved(self) -> list[Unsaved]:
+        """All that OSS does not hold yet."""
+        return [
+            Unsaved(key=self._tree.key(node), reason=str(node.failure or ""))
+            for node in self._tree
+            if (node.dirty or node.attributes_pending) and not node.unlinked
+        ]
+
+    async def drain(self, timeout: float = math.inf) -> list[Unsaved]:
+        """Try at once to store everything, for *timeout* seconds at most; returns what is left."""
+
+        async def attempt(node: Node) -> None:
+            with contextlib.suppress(OssfsError):
+                await self.store(node)
+
+        with trio.move_on_after(timeout):
+            waiting = [
+                n for n in self._tree if (n.dirty or n.attributes_pending) and not n.unlinked
+            ]
+            if waiting:
+                await for_each(waiting, attempt, limit=min(DRAIN_PARALLEL, len(waiting)))
+        return self.unsaved()

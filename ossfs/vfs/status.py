@@ -1,0 +1,126 @@
+"""Encryption status as extended attributes `user.ossfs.*`: read from what OSS reported."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ossfs import __version__
+from ossfs.errors import OssfsError
+from ossfs.format.contents import Own, Plain, classify
+from ossfs.format.envelope import Envelope
+from ossfs.store.base import ObjectInfo
+from ossfs.vfs.node import Node
+from ossfs.vfs.tree import Tree
+
+STATUS_PREFIX = b"user.ossfs."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewFiles:
+    """What new files get: whether they are client-side encrypted, and the facts shown before
+    upload.
+    """
+
+    client: bool
+    wrap_alg: str = ""
+    key_name: str = ""
+
+    @property
+    def encryption(self) -> str:
+        return "client" if self.client else "none"
+
+
+class Status:
+    """bucket: its name; key_name: names the master key that an envelope points to; unsaved: how
+    many files OSS does not hold yet."""
+
+    def __init__(
+        self,
+        *,
+        tree: Tree,
+        bucket: str,
+        new_files: NewFiles,
+        checks: bool,
+        key_name: Callable[[Envelope], str],
+        unsaved: Callable[[], int],
+    ) -> None:
+        self._tree = tree
+        self._bucket = bucket
+        self._new_files = new_files
+        self._checks = checks
+        self._key_name = key_name
+        self._unsaved = unsaved
+
+    async def listed(self, node: Node) -> list[str]:
+        """Names for listxattr. `sse` is never among them: a copy of it would change the copy."""
+        return [name for name in await self._values(node) if name != "sse"]
+
+    async def value(self, node: Node, name: str) -> str | None:
+        """The value of `user.ossfs.<name>`, None if the node has no such attribute."""
+        return (await self._values(node)).get(name)
+
+    async def _values(self, node: Node) -> dict[str, str]:
+        values: dict[str, str] = {}
+        if node.is_directory:
+            values["encryption"] = self._new_files.encryption
+            if node is self._tree.root:
+                values["pending"] = str(self._unsaved())
+                values["version"] = __version__
+            values["object"] = f"oss://{self._bucket}/{self._tree.key(node)}"
+            return values
+        info = node.info
+        if info is not None:
+            values |= self._of_object(info)
+        else:
+            values["encryption"] = self._new_files.encryption
+            values["sse"] = "none"
+        values["object"] = f"oss://{self._bucket}/{self._tree.key(node)}"
+        values["upload"] = upload_state(node)
+        return values
+
+    def _of_object(self, info: ObjectInfo) -> dict[str, str]:
+        values = self._client_side(info)
+        server = info.encryption
+        if server is None:
+            values["sse"] = "none"
+        elif server.key_id:
+            values["sse"] = f"{server.algorithm}:{server.key_id}"
+        else:
+            values["sse"] = server.algorithm
+        client = "cek-alg" in values
+        kinds = {(True, True): "client+server", (True, False): "client", (False, True): "server"}
+        values["encryption"] = kinds.get((client, server is not None), "none")
+        values["etag"] = info.etag
+        if info.crc64 is not None:
+            values["crc64"] = str(info.crc64)
+        values["storage-class"] = info.storage_class
+        if info.version_id is not None:
+            values["version-id"] = info.version_id
+        return values
+
+    def _client_side(self, info: ObjectInfo) -> dict[str, str]:
+        try:
+            contents = classify(info.metadata, info.size)
+        except OssfsError:
+            # The envelope is damaged: say what the headers say, vouch for nothing.
+            return {"integrity": "none"}
+        if isinstance(contents, Plain):
+            return {"integrity": "none"}
+        envelope = contents.envelope
+        tagged = "tagged" if isinstance(contents, Own) else "none"
+        return {
+            "cek-alg": envelope.cek_alg,
+            "wrap-alg": envelope.wrap_alg,
+            "master-key": self._key_name(envelope),
+            "integrity": tagged if self._checks else "off",
+        }
+
+
+def upload_state(node: Node) -> str:
+    """`clean`, `staged`, `uploading` or `failed: <reason>`."""
+    if node.uploading is not None:
+        return "uploading"
+    if node.failure is not None and node.dirty:
+        return f"failed: {node.failure}"
+    if node.dirty or node.attributes_pending:
+        return "staged"
+    return "clean"
