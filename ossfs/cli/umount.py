@@ -3,23 +3,22 @@
 import argparse
 import contextlib
 import errno
-import pwd
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ossfs.cli import lock
 from ossfs.cli.arguments import CommandParser, add_options, written
 from ossfs.cli.control import NobodyListens, Refused, ask
+from ossfs.cli.mount_state import states_of
 from ossfs.cli.mount_table import Mounted, find_mount
-from ossfs.config.address import parse_bucket_url
-from ossfs.config.resolve import TABLE, Written, resolve_state_dir
-from ossfs.config.state import MountState, default_state_dir, mount_state
-from ossfs.errors import MountPointError, NotStored, UsageError
+from ossfs.config.resolve import TABLE
+from ossfs.config.state import MountState
+from ossfs.errors import MountPointError, NotStored
 
 _GONE_SECONDS = 30.0
 _POLL_SECONDS = 0.02
@@ -48,27 +47,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise MountPointError(
             f"{mounted.mountpoint} is a mount of type {mounted.kind}, not of ossfs"
         )
-    for state in _states(mounted, written(arguments)):
+    for state in states_of(mounted, written(arguments)):
         with contextlib.suppress(NobodyListens):
             return _finish(mounted, state, _ask_to_drain(mounted, state, arguments.limit))
     return _without_process(mounted)
-
-
-def _states(mounted: Mounted, own: Written) -> Iterator[MountState]:
-    """Where its process may be listening: as our settings say, else as its owner's defaults say."""
-    try:
-        url = parse_bucket_url(mounted.source)
-    except UsageError:
-        return
-    folders = [resolve_state_dir(url, own)]
-    if mounted.uid is not None and mounted.uid != own.uid:
-        with contextlib.suppress(KeyError):
-            home = pwd.getpwuid(mounted.uid).pw_dir
-            folders.append(default_state_dir({"HOME": home}, mounted.uid))
-    for folder in folders:
-        yield mount_state(
-            folder, bucket=url.bucket, prefix=url.prefix, mountpoint=mounted.mountpoint
-        )
 
 
 def _ask_to_drain(mounted: Mounted, state: MountState, limit: float | None) -> Mapping[str, Any]:

@@ -120,7 +120,7 @@ def matdesc(value: str) -> Mapping[str, str]:
     """A JSON object of strings, at most 512 bytes of ASCII as it is stored (compact, sorted)."""
     try:
         parsed = json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ValueError(f'{value!r} is not JSON; write {{"name": "value"}}') from None
     if not isinstance(parsed, dict) or not all(isinstance(v, str) for v in parsed.values()):
         raise ValueError(f"{value!r} is not a JSON object whose values are all strings")
