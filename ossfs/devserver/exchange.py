@@ -102,7 +102,7 @@ class Exchange:
         expected = announced_md5(self.headers)
         writer = self.store.bodies.writer()
         try:
-            async for piece in self.connection.body():
+            while (piece := await self.connection.next_piece()) is not None:
                 if writer.size + len(piece) > self.config.max_put_bytes:
                     raise OssError("EntityTooLarge")
                 if len(piece) < _WORTH_A_THREAD_BYTES:

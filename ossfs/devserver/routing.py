@@ -10,7 +10,7 @@ from urllib.parse import unquote_to_bytes
 from ossfs.devserver.errors import OssError
 from ossfs.devserver.wire import Head
 
-_SERVICE_HOST = re.compile(r"(oss|s3)(-[a-z0-9-]+)?\..*|[^.]*|[a-z0-9-]+\.oss\..*")
+_SERVICE_HOST = re.compile(r"[^.]*|(oss(-[a-z0-9-]+)?|[a-z0-9-]+\.oss)\.aliyuncs\.com")
 _LATER = frozenset(
     {
         "accessmonitor", "acl", "append", "callback", "cname", "cors", "encryption", "inventory",

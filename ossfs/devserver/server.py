@@ -36,7 +36,7 @@ from ossfs.devserver.wire import ClientGoneError, Connection, Head, Response
 
 log = logging.getLogger(__name__)
 
-_SKIPPED_BODY_BYTES = 64 * 1024 * 1024
+_SKIPPED_BODY_BYTES = 5 << 30
 _WITHOUT_BUCKET = frozenset({"ListBuckets", "PutBucket"})
 
 Handler = Callable[[Exchange], Awaitable[Response]]

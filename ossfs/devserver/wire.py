@@ -1,7 +1,7 @@
 """HTTP/1.1 on one connection: heads and bodies in, responses out."""
 
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
@@ -143,22 +143,25 @@ class Connection:
         self.received = 0
         return head
 
-    async def body(self) -> AsyncIterator[bytes]:
-        """Pieces of the body of the current request. Raises ClientGoneError if it is cut short."""
+    async def next_piece(self) -> bytes | None:
+        """The next piece of the body of the current request, None at its end.
+
+        Raises ClientGoneError if the body is cut short.
+        """
+        if self._body_done:
+            return None
         events = self._collector.events
-        while not self._body_done:
-            if not events:
-                await self._ask_for_body()
-                if not await self._feed(_BODY_READ_BYTES):
-                    raise ClientGoneError
-                continue
-            piece = events.popleft()
-            if piece is None:
-                self._body_done = True
-            elif isinstance(piece, bytes):
-                self.received += len(piece)
-                await self._inbound.spend(len(piece))
-                yield piece
+        while not events:
+            await self._ask_for_body()
+            if not await self._feed(_BODY_READ_BYTES):
+                raise ClientGoneError
+        piece = events.popleft()
+        if not isinstance(piece, bytes):
+            self._body_done = True
+            return None
+        self.received += len(piece)
+        await self._inbound.spend(len(piece))
+        return piece
 
     async def _ask_for_body(self) -> None:
         if self._continue_due:
@@ -168,7 +171,7 @@ class Connection:
     async def read_body(self, limit: int) -> bytes:
         """The whole body; raises OssError EntityTooLarge above *limit* bytes."""
         pieces = bytearray()
-        async for piece in self.body():
+        while (piece := await self.next_piece()) is not None:
             pieces += piece
             if len(pieces) > limit:
                 raise OssError("EntityTooLarge")
@@ -184,7 +187,7 @@ class Connection:
         if self._continue_due:
             return False
         skipped = 0
-        async for piece in self.body():
+        while (piece := await self.next_piece()) is not None:
             skipped += len(piece)
             if skipped > limit:
                 return False

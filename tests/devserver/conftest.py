@@ -11,9 +11,6 @@ from tests.devserver.clients import Clients, settings
 _SDK_WARNINGS = (
     "ignore::DeprecationWarning:oss2.*",
     "ignore::DeprecationWarning:alibabacloud_oss_v2.*",
-    # oss2 leaves its sessions to the garbage collector.
-    "ignore:unclosed <socket:ResourceWarning",
-    "ignore::pytest.PytestUnraisableExceptionWarning",
 )
 
 
