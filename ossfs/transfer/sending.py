@@ -17,9 +17,9 @@ from ossfs.errors import (
     AlreadyExists,
     FileTooLarge,
     NoSuchUpload,
-    NotFound,
     OssfsError,
     StoreError,
+    TimedOut,
     Unavailable,
 )
 from ossfs.store.base import ObjectInfo, ObjectStore, Part, PutOptions, Stored
@@ -33,6 +33,9 @@ MAX_PARTS = 10_000
 MIN_PART = 100 * 1024
 MAX_PART = 5 << 30
 _ABORT_SECONDS = 10
+
+_MAYBE_STORED = (NoSuchUpload, AlreadyExists, Unavailable, TimedOut)
+"""What the last request of an upload raises if it got through and only its answer was lost."""
 
 
 class Source(Protocol):
@@ -118,7 +121,7 @@ class Sender:
             await check()
             try:
                 stored = await self.store.put(key, body, options)
-            except AlreadyExists as error:
+            except _MAYBE_STORED as error:
                 stored = await self._own_earlier_try(key, source, options, error)
         sent = fastcrc.crc64.xz(body) if source.crc64 is None else source.crc64
         _compare(stored.crc64, sent)
@@ -195,7 +198,7 @@ class Sender:
             return await self.store.complete_multipart(
                 key, upload_id, parts, forbid_overwrite=options.forbid_overwrite
             )
-        except (NoSuchUpload, AlreadyExists) as error:
+        except _MAYBE_STORED as error:
             return await self._own_earlier_try(key, source, options, error)
 
     async def _own_earlier_try(
@@ -203,14 +206,15 @@ class Sender:
     ) -> Stored:
         """The answer to a write that got through although its answer was lost.
 
-        A repeated request then meets its own result. Metadata are the proof: the envelope of an
-        upload is its own. Raises *refusal* if the object is not ours.
+        A repeated request then meets its own result, and a later upload would take it for another
+        client's. Metadata are the proof: the envelope of an upload is its own. Raises *refusal* if
+        the object is not ours.
         """
         try:
             info = await self.store.head(key)
-        except NotFound:
-            info = None
-        if info is None or not _is_result(info, source, options):
+        except StoreError:
+            raise refusal from None
+        if not _is_result(info, source, options):
             raise refusal
         return Stored(etag=info.etag, crc64=info.crc64, version_id=info.version_id)
 
