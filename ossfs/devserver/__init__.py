@@ -3,13 +3,13 @@
 In a thread of its own, for tests and clients that block:
 
     config = ServerConfig(root=tmp_path)                    # port 0, one random credential
-    with RunningServer(config, buckets=["b"]) as server:
+    with RunningServer(config, buckets=["bkt"]) as server:
         server.endpoint, server.region                      # "http://127.0.0.1:4711", "cn-hangzhou"
         server.access_key_id, server.access_key_secret
         server.create_bucket("other")
         server.requests.count("PutObject")                  # also .of(op, key), .all(), .clear()
         server.add_fault("op=PutObject,times=2,status=503") # grammar: module `faults`
-        server.keys("b"), server.object_bytes("b", "key"), server.object_headers("b", "key")
+        server.keys("bkt"), server.object_bytes("bkt", "key"), server.object_headers("bkt", "key")
 
 Within a trio program: `server = await nursery.start(serve, config)`; the Server has `endpoint`,
 `config`, `requests`, `faults`, `create_bucket`, `keys`, `object_bytes`, and ends with its nursery.

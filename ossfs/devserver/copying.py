@@ -12,7 +12,7 @@ from ossfs.devserver.documents import iso_time, leaf
 from ossfs.devserver.errors import OssError
 from ossfs.devserver.exchange import ARCHIVED, Exchange, xml_response
 from ossfs.devserver.multipart import answer_part, existing_upload, part_number, store_part
-from ossfs.devserver.objects import encryption_headers, stored_headers
+from ossfs.devserver.objects import SYMLINK_TARGET, encryption_headers, stored_headers
 from ossfs.devserver.storage import StoredObject
 from ossfs.devserver.wire import Response
 
@@ -57,7 +57,10 @@ def _metadata(exchange: Exchange, source: _Source) -> dict[str, str]:
     cse.check_copy(source.item.headers, metadata_changes=replace)
     if replace:
         cse.check_envelope(exchange.headers)
-        return stored_headers(exchange.headers, exchange.bucket)
+        replaced = stored_headers(exchange.headers, exchange.bucket)
+        if source.item.kind == "Symlink":
+            replaced[SYMLINK_TARGET] = source.item.headers[SYMLINK_TARGET]
+        return replaced
     copied = {name: value for name, value in source.item.headers.items() if name not in sse.HEADERS}
     return copied | sse.requested(exchange.headers, exchange.bucket)
 

@@ -68,6 +68,7 @@ KINDS: dict[str, ErrorKind] = {
         400, "A header or parameter you provided implies functionality that is not implemented."
     ),
     "NotModified": ErrorKind(304, "The object is not modified.", "0017-00001001"),
+    "NotSymlink": ErrorKind(400, "The object you specified is not a symlink."),
     "PreconditionFailed": ErrorKind(
         412, "At least one of the pre-conditions you specified did not hold", "0017-00001001"
     ),

@@ -12,9 +12,14 @@ _BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 _META_NAME = re.compile(r"[a-z0-9-]+")
 
 
+def is_bucket_name(name: str) -> bool:
+    """Whether OSS allows a bucket of that name."""
+    return _BUCKET.fullmatch(name) is not None
+
+
 def check_bucket(name: str) -> None:
     """Raises OssError InvalidBucketName."""
-    if not _BUCKET.fullmatch(name):
+    if not is_bucket_name(name):
         raise OssError("InvalidBucketName", BucketName=name)
 
 

@@ -204,7 +204,7 @@ async def get_symlink(exchange: Exchange) -> Response:
     """GetSymlink: the name of the target."""
     item = exchange.existing(exchange.bucket, exchange.key())
     if item.kind != "Symlink":
-        raise OssError("InvalidTargetType", "The object is not a symlink.", Key=exchange.target.key)
+        raise OssError("NotSymlink", Key=exchange.target.key)
     metadata = {
         name: value for name, value in item.headers.items() if name not in _STANDARD_HEADERS
     }

@@ -17,7 +17,7 @@ T = TypeVar("T")
 class RunningServer:
     """Context manager: a server that listens from `with` to its end. May be used from any thread.
 
-    `with RunningServer(ServerConfig(root=path), buckets=["b"]) as server:`
+    `with RunningServer(ServerConfig(root=path), buckets=["bkt"]) as server:`
     raises what `serve` raises.
     """
 
@@ -73,15 +73,18 @@ class RunningServer:
             self._server = await nursery.start(serve, self.config)
             self._ready.set()
 
-    def _in_server(self, function: Callable[[Server], T]) -> T:
-        if self._server is None or self._token is None:
+    def _started(self) -> Server:
+        if self._server is None:
             raise RuntimeError("the server does not run")
-        return trio.from_thread.run_sync(function, self._server, trio_token=self._token)
+        return self._server
+
+    def _in_server(self, function: Callable[[Server], T]) -> T:
+        return trio.from_thread.run_sync(function, self._started(), trio_token=self._token)
 
     @property
     def endpoint(self) -> str:
         """URL without a slash at the end, as http://127.0.0.1:4711."""
-        return self._in_server(lambda server: server.endpoint)
+        return self._started().endpoint
 
     @property
     def region(self) -> str:
@@ -100,11 +103,11 @@ class RunningServer:
 
     @property
     def requests(self) -> Journal:
-        """What was asked of the server."""
-        return self._in_server(lambda server: server.requests)
+        """What was asked of the server; may still be read when it has stopped."""
+        return self._started().requests
 
     def create_bucket(self, name: str) -> None:
-        """Makes a bucket unless it exists."""
+        """Makes a bucket unless it exists. Raises UsageError if OSS allows no such name."""
         self._in_server(lambda server: server.create_bucket(name))
 
     def add_fault(self, rule: str) -> None:

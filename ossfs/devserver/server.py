@@ -16,6 +16,7 @@ from ossfs.devserver import (
     copying,
     listing,
     multipart,
+    names,
     objects,
     routing,
     tagging,
@@ -33,6 +34,7 @@ from ossfs.devserver.storage import Store
 from ossfs.devserver.throttle import Throttle
 from ossfs.devserver.uploads import Uploads
 from ossfs.devserver.wire import ClientGoneError, Connection, Head, Response
+from ossfs.errors import UsageError
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +106,9 @@ class Server:
     # What tests and the command look at
 
     def create_bucket(self, name: str) -> None:
-        """Makes a bucket unless it exists."""
+        """Makes a bucket unless it exists. Raises UsageError if OSS allows no such name."""
+        if not names.is_bucket_name(name):
+            raise UsageError(f"{name!r} is no bucket name: 3 to 63 of a-z, 0-9 and -")
         self.store.create_bucket(name, int(self.config.clock()))
 
     def keys(self, bucket: str) -> list[str]:

@@ -239,6 +239,9 @@ def test_a_symlink_reads_as_its_target(shared: Clients) -> None:
     assert shared.bucket.get_object("link").read() == b"body"
     assert shared.bucket.head_object("link").headers["x-oss-object-type"] == "Symlink"
     assert shared.bucket.get_symlink("link").target_key == "target é"
+    shared.bucket.copy_object("bkt", "link", "second link")
+    shared.bucket.update_object_meta("second link", {"x-oss-meta-b": "2"})
+    assert shared.bucket.get_symlink("second link").target_key == "target é"
 
 
 def test_many_objects_are_deleted_at_once(clients: Clients) -> None:

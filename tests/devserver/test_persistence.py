@@ -15,6 +15,7 @@ import oss2
 import pytest
 
 from ossfs.devserver import RunningServer
+from ossfs.errors import UsageError
 from tests.devserver.clients import Clients, settings
 
 SERVE = """
@@ -109,6 +110,11 @@ def test_one_root_serves_one_server_at_a_time(tmp_path: Path) -> None:
         RunningServer(settings(tmp_path)).__enter__()
     with RunningServer(settings(tmp_path)):
         pass
+
+
+def test_a_bucket_name_that_oss_refuses_is_reported(tmp_path: Path) -> None:
+    with RunningServer(settings(tmp_path)) as server, pytest.raises(UsageError):
+        server.create_bucket("b")
 
 
 def test_a_taken_port_is_reported(tmp_path: Path) -> None:
