@@ -13,7 +13,8 @@ from typing import final
 
 import trio
 
-from ossfs.errors import BadHandle, OssfsError
+from ossfs.crypto.datakey import FAILED
+from ossfs.errors import BadHandle, IntegrityError, OssfsError
 from ossfs.store.base import ObjectInfo
 from ossfs.transfer.pool import ReadPool
 from ossfs.transfer.streams import ReadAhead
@@ -39,7 +40,7 @@ class _Fetch:
         self.waiting = 0
         self.scope = trio.CancelScope()
         self.done = trio.Event()
-        self.chunks: list[bytes] = []
+        self.chunks: list[bytes | None] = []
         self.error: OssfsError | None = None
 
 
@@ -106,7 +107,9 @@ class ObjectReader:
             chunks, fetches = self._begin(first, behind)
         self._look_ahead(offset, end)
         await self._collect(fetches, chunks)
-        pieces = [chunks[index] for index in range(first, behind)]
+        pieces = [content for index in range(first, behind) if (content := chunks[index])]
+        if len(pieces) != behind - first:
+            raise IntegrityError(FAILED)
         return _cut(pieces, offset - first * self._chunk, end - offset)
 
     def close(self) -> None:
@@ -116,21 +119,21 @@ class ObjectReader:
             if not fetch.waiting:
                 fetch.scope.cancel()
 
-    async def _from_first_bytes(self, first: int, end: int) -> dict[int, bytes] | None:
+    async def _from_first_bytes(self, first: int, end: int) -> dict[int, bytes | None] | None:
         """Chunks first..end-1 if the bytes that opening brought along hold them, else None."""
         cache = self._pool.chunks
         stored = cache.get((self._identity, _FIRST_BYTES)) if first == 0 else None
         if stored is None or end * self._chunk > -(-len(stored) // self._chunk) * self._chunk:
             return None
         contents = await self._version.content(self._pool.limits, 0, stored)
-        for index, content in enumerate(contents):
-            cache.put((self._identity, index), content)
-        cache.discard((self._identity, _FIRST_BYTES))
+        self._keep(0, contents)
+        if None not in contents:
+            cache.discard((self._identity, _FIRST_BYTES))
         return dict(enumerate(contents))
 
-    def _begin(self, first: int, end: int) -> tuple[dict[int, bytes], list[_Fetch]]:
+    def _begin(self, first: int, end: int) -> tuple[dict[int, bytes | None], list[_Fetch]]:
         """The chunks that the cache holds; the fetches of the others, begun and counted in."""
-        found: dict[int, bytes] = {}
+        found: dict[int, bytes | None] = {}
         fetches: dict[_Fetch, None] = {}
         missing: list[int] = []
         for index in range(first, end):
@@ -147,7 +150,7 @@ class ObjectReader:
             fetch.waiting += 1
         return found, list(fetches)
 
-    async def _collect(self, fetches: list[_Fetch], chunks: dict[int, bytes]) -> None:
+    async def _collect(self, fetches: list[_Fetch], chunks: dict[int, bytes | None]) -> None:
         try:
             for fetch in fetches:
                 await fetch.done.wait()
@@ -203,8 +206,12 @@ class ObjectReader:
             async with pool.limits.requests:
                 stored = await version.fetch(pool.store, fetch.first, fetch.end)
             fetch.chunks = await version.content(pool.limits, fetch.first, stored)
-        for index, content in enumerate(fetch.chunks, fetch.first):
-            pool.chunks.put((self._identity, index), content)
+        self._keep(fetch.first, fetch.chunks)
+
+    def _keep(self, first: int, contents: list[bytes | None]) -> None:
+        for index, content in enumerate(contents, first):
+            if content is not None:
+                self._pool.chunks.put((self._identity, index), content)
 
 
 def _runs(indices: list[int], longest: int) -> list[tuple[int, int]]:

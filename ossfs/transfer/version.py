@@ -87,22 +87,25 @@ class Version:
             return
         tags = await self._tags(first, stored)
 
-        def work() -> None:
-            for _ in self._checked(first, stored, tags):
-                pass
+        def work() -> bool:
+            return all(good for _, _, good in self._checked(first, stored, tags))
 
-        await limits.compute(len(stored), work)
+        if not await limits.compute(len(stored), work):
+            raise IntegrityError(FAILED)
 
-    async def content(self, limits: TransferLimits, first: int, stored: Buffer) -> list[bytes]:
+    async def content(
+        self, limits: TransferLimits, first: int, stored: Buffer
+    ) -> list[bytes | None]:
         """Content of each of the whole chunks *stored*, which begin with *first*.
 
-        Raises IntegrityError.
+        None for a chunk that is not authentic, which does not spoil its neighbours. Raises
+        IntegrityError if the tags themselves cannot be had.
         """
         tags = await self._tags(first, stored)
 
-        def work() -> list[bytes]:
+        def work() -> list[bytes | None]:
             checked = self._checked(first, stored, tags)
-            return [self._decrypt(index, piece) for index, piece in checked]
+            return [self._decrypt(index, piece) if good else None for index, piece, good in checked]
 
         return await limits.compute(len(stored), work)
 
@@ -113,15 +116,21 @@ class Version:
 
     def _checked(
         self, first: int, stored: Buffer, tags: Buffer
-    ) -> Iterator[tuple[int, memoryview]]:
-        """Number and stored bytes of each chunk, once its tag was found right."""
+    ) -> Iterator[tuple[int, memoryview, bool]]:
+        """Number and stored bytes of each chunk, and whether its tag is right."""
         view = memoryview(stored)
         for number, start in enumerate(range(0, len(view), self.chunk)):
             piece = view[start : start + self.chunk]
-            if self.authenticity is not None:
-                tag = tags[number * TAG_BYTES : (number + 1) * TAG_BYTES]
-                self.authenticity.tagger.check(first + number, piece, tag)
-            yield first + number, piece
+            tag = tags[number * TAG_BYTES : (number + 1) * TAG_BYTES]
+            yield first + number, piece, self._is_authentic(first + number, piece, tag)
+
+    def _is_authentic(self, index: int, piece: memoryview, tag: Buffer) -> bool:
+        if self.authenticity is not None:
+            try:
+                self.authenticity.tagger.check(index, piece, tag)
+            except IntegrityError:
+                return False
+        return True
 
     def _decrypt(self, index: int, stored: memoryview) -> bytes:
         if self.cipher is None:

@@ -108,7 +108,7 @@ class World:
 
     def again(self, **changes: Any) -> "World":
         """Another mount of the same bucket: nothing cached, other settings."""
-        settings = {
+        settings: dict[str, Any] = {
             "nursery": self.nursery,
             "directory": self.directory,
             "store": self.store,
