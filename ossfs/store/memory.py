@@ -285,13 +285,20 @@ class MemoryStore:
             object_type=object_type,
             storage_class=options.storage_class or "Standard",
             tagging_count=len(options.tags),
-            encryption=options.encryption or self._encryption,
+            encryption=self._encrypted_by(options.encryption),
             content_type=options.content_type,
         )
         if key not in self._versions:
             insort(self._keys, key)
         self._versions[key] = _Version(info=info, body=body, tags=dict(options.tags))
         return Stored(etag=etag, crc64=info.crc64)
+
+    def _encrypted_by(self, asked: ServerEncryption | None) -> ServerEncryption | None:
+        """What HEAD shows: KMS always with a key, the bucket's own if none was named."""
+        encryption = asked or self._encryption
+        if encryption is not None and encryption.algorithm == "KMS" and not encryption.key_id:
+            return replace(encryption, key_id=f"{self._bucket}-own-key")
+        return encryption
 
     def _remove(self, key: str) -> None:
         rules.check_key(key)

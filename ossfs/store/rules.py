@@ -23,7 +23,7 @@ STORAGE_CLASSES = frozenset({"Standard", "IA", "Archive", "ColdArchive", "DeepCo
 ARCHIVES = frozenset({"Archive", "ColdArchive", "DeepColdArchive"})
 
 _META_NAME = re.compile(r"[A-Za-z0-9-]+")
-_META_VALUE = re.compile(r"(?:[!-~](?:[ -~]*[!-~])?)?")
+_META_VALUE = re.compile("[^\x00-\x1f\x7f-\x9f\ud800-\udfff]*")
 _TAG_TEXT = re.compile(r"[A-Za-z0-9 +\-=._:/]*")
 _MUST = (("key", "401"), ("start", "402"), ("cek-alg", "403"), ("wrap-alg", "404"))
 _SIZES = (("data-size", "406", "408"), ("part-size", "407", "409"))
@@ -59,9 +59,10 @@ def check_metadata(metadata: Mapping[str, str]) -> None:
     """
     total = 0
     for name, value in metadata.items():
-        if not _META_NAME.fullmatch(name) or not _META_VALUE.fullmatch(value):
+        fits = _META_VALUE.fullmatch(value) and value == value.strip()
+        if not fits or not _META_NAME.fullmatch(name):
             raise refusal(400, "InvalidArgument", f"the metadata {name!r} cannot be a header")
-        total += len("x-oss-meta-") + len(name) + len(value)
+        total += len("x-oss-meta-") + len(name) + len(value.encode())
     if total > METADATA_LIMIT:
         raise refusal(400, "MetadataTooLarge", "the metadata exceeds 8 KB")
 

@@ -12,7 +12,7 @@ import trio
 
 from ossfs.types import Buffer
 
-_READ_BYTES = 1 << 20
+_READ_BYTES = 256 * 1024
 _RECORD_BYTES = 256 * 1024
 
 
@@ -100,19 +100,23 @@ class TlsWire:
                 return got
             # Reading may have made an answer to a key update.
             await self._flush()
-            if not await self._refill():
-                return 0
+            await self._refill()
 
     def _decrypt_into(self, target: memoryview) -> int | None:
         """All that has arrived, as far as it fits; None if that is no whole record."""
         got = 0
         try:
             while got < len(target):
-                got += self._tls.read(len(target) - got, target[got:])  # type: ignore[arg-type]
+                # With a buffer it returns a count, which its annotation does not say.
+                got += self._tls.read(len(target) - got, target[got:])  # type: ignore[operator]
         except ssl.SSLWantReadError:
             return got or None
-        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+        except ssl.SSLZeroReturnError:
             return got
+        except ssl.SSLEOFError:
+            if not got:
+                # Anyone on the way can end a TCP connection; only TLS itself can end the answer.
+                raise ConnectionResetError("closed without the end of TLS") from None
         return got
 
     async def _refill(self) -> bool:
