@@ -53,6 +53,14 @@ class Place:
     defaults: Defaults
 
 
+def coarse_now() -> int:
+    """Nanoseconds by the clock that the kernel itself stamps with.
+
+    The kernel sends "now" from its coarse clock; a finer one here would let times run backwards.
+    """
+    return time.clock_gettime_ns(time.CLOCK_REALTIME_COARSE)
+
+
 def assemble(
     parts: Parts,
     place: Place,
@@ -62,7 +70,7 @@ def assemble(
     checks: bool,
     kernel: KernelCache,
     clock: Callable[[], float] = trio.current_time,
-    now: Callable[[], int] = time.time_ns,
+    now: Callable[[], int] = coarse_now,
 ) -> FileSystem:
     """checks: whether tags are checked (`--integrity` is not off); clock: seconds; now:
     nanoseconds.
