@@ -1,0 +1,139 @@
+"""`ossfs stat` of objects on the embedded server, and of paths that are in no mount."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import oss2
+import pytest
+
+from ossfs.cli import main
+from ossfs.devserver import RunningServer, ServerConfig
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningServer]:
+    with RunningServer(ServerConfig(root=tmp_path / "oss"), buckets=["photos"]) as running:
+        monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+        monkeypatch.setenv("OSS_ACCESS_KEY_ID", running.access_key_id)
+        monkeypatch.setenv("OSS_ACCESS_KEY_SECRET", running.access_key_secret)
+        monkeypatch.setenv("OSSFS_ENDPOINT", running.endpoint)
+        monkeypatch.setenv("OSSFS_REGION", running.region)
+        yield running
+
+
+def put(server: RunningServer, key: str, body: bytes, **headers: str) -> None:
+    auth = oss2.AuthV4(server.access_key_id, server.access_key_secret)
+    bucket = oss2.Bucket(auth, server.endpoint, "photos", region=server.region, is_path_style=True)
+    bucket.put_object(key, body, headers={k.replace("_", "-"): v for k, v in headers.items()})
+
+
+def printed(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
+    assert main(["stat", *words, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_an_object_is_shown_as_ossutil_shows_it(
+    server: RunningServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    crc = oss2.utils.Crc64()
+    crc.update(b"hello")
+    put(server, "a/note.txt", b"hello", Content_Type="text/plain", x_oss_meta_author="me")
+    assert main(["stat", "oss://photos/a/note.txt"]) == 0
+    lines = dict(
+        re.split(r"\s*: ", line, maxsplit=1)
+        for line in capsys.readouterr().out.splitlines()
+        if line
+    )
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4} \w+", lines.pop("Last-Modified"))
+    assert lines == {
+        "Content-Length": "5",
+        "Content-Type": "text/plain",
+        "Etag": "5D41402ABC4B2A76B9719D911017C592",
+        "X-Oss-Hash-Crc64ecma": str(crc.crc),
+        "X-Oss-Meta-Author": "me",
+        "X-Oss-Object-Type": "Normal",
+        "X-Oss-Storage-Class": "Standard",
+        "Object": "oss://photos/a/note.txt",
+        "Encryption": "none",
+        "Sse": "none",
+    }
+
+
+def test_server_side_encryption_is_shown(
+    server: RunningServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(server, "a", b"x", x_oss_server_side_encryption="AES256")
+    shown = printed(capsys, "oss://photos/a")
+    assert shown["headers"]["X-Oss-Server-Side-Encryption"] == "AES256"
+    assert shown["encryption"] == {"encryption": "server", "sse": "AES256"}
+
+
+def test_an_envelope_is_shown_without_any_key(
+    server: RunningServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    envelope = {
+        "key": "AAAA",
+        "start": "AAAA",
+        "cek-alg": "AES/CTR/NoPadding",
+        "wrap-alg": "RSA/NONE/PKCS1Padding",
+        "matdesc": '{"b":"2","a":"1"}',
+        "unencrypted-content-length": "1",
+    }
+    headers = {f"x-oss-meta-client-side-encryption-{name}": text for name, text in envelope.items()}
+    put(server, "a", b"x", **headers)
+    assert printed(capsys, "oss://photos/a")["encryption"] == {
+        "encryption": "client",
+        "cek-alg": "AES/CTR/NoPadding",
+        "wrap-alg": "RSA/NONE/PKCS1Padding",
+        "master-key": '{"a":"1","b":"2"}',
+        "integrity": "none",
+        "sse": "none",
+    }
+
+
+def test_a_damaged_envelope_is_called_so(
+    server: RunningServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(server, "a", b"x", x_oss_meta_ossfs_format="1")
+    assert printed(capsys, "oss://photos/a")["encryption"]["encryption"] == "damaged"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (("oss://photos/none",), 1, "oss://photos/none does not exist"),
+        (("oss://nothere/a",), 3, "oss://nothere/a: "),
+        (("oss://photos",), 2, "oss://photos: names a bucket; an object is oss://BUCKET/KEY"),
+        (("oss://photos/a", "--rsa-key", "x"), 2, "unknown option --rsa-key"),
+        (("oss://photos/a", "--endpoint", "http://127.0.0.1:1", "--retries", "0"), 3, "127.0.0.1"),
+        (("/proc/version",), 1, "/proc/version is not in an ossfs mount"),
+        (("/does/not/exist",), 1, "/does/not/exist: No such file or directory"),
+    ],
+)
+def test_what_cannot_be_shown_is_said_in_one_line(
+    server: RunningServer,
+    capsys: pytest.CaptureFixture[str],
+    words: tuple[str, ...],
+    code: int,
+    says: str,
+) -> None:
+    assert main(["stat", *words]) == code
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("ossfs: ")
+    assert says in captured.err
+    assert captured.err.count("\n") == 1
+
+
+def test_a_wrong_secret_and_missing_credentials_are_exit_code_3(
+    server: RunningServer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(server, "a", b"x")
+    monkeypatch.setenv("OSS_ACCESS_KEY_SECRET", "wrong")
+    assert main(["stat", "oss://photos/a"]) == 3
+    monkeypatch.delenv("OSS_ACCESS_KEY_SECRET")
+    assert main(["stat", "oss://photos/a"]) == 3
+    assert "wrong" not in capsys.readouterr().err
