@@ -78,32 +78,36 @@ async def _mount(config: MountConfig, ready: Callable[[], None]) -> int:
 async def _serve(
     config: MountConfig, keyring: Keyring, store: OssStore, ready: Callable[[], None]
 ) -> int:
-    state = _state(config)
     code, failure = 0, None
     async with trio.open_nursery() as nursery:
-        spawn = _guarded(nursery)
-        filesystem = build_filesystem(config, keyring, store, spawn, kernel=KernelNotifier())
-        session = Session(
-            filesystem,
-            SessionOptions(
-                mountpoint=config.mountpoint,
-                source=config.where.url,
-                control=state.control,
-                allow_other=config.mount.allow_other,
-                read_only=config.mount.read_only,
-                no_exec=config.mount.no_exec,
-            ),
-            facts=_facts(config),
-            ready=ready,
-        )
         try:
+            session = _build_session(config, keyring, store, _guarded(nursery), ready)
             code = NOT_STORED if await session.run() else 0
         except CommandError as error:
-            failure = error
+            failure = error  # a nursery would wrap it in a group
         nursery.cancel_scope.cancel()
     if failure is not None:
         raise failure
     return code
+
+
+def _build_session(
+    config: MountConfig,
+    keyring: Keyring,
+    store: OssStore,
+    spawn: Spawn,
+    ready: Callable[[], None],
+) -> Session:
+    filesystem = build_filesystem(config, keyring, store, spawn, kernel=KernelNotifier())
+    options = SessionOptions(
+        mountpoint=config.mountpoint,
+        source=config.where.url,
+        control=_state(config).control,
+        allow_other=config.mount.allow_other,
+        read_only=config.mount.read_only,
+        no_exec=config.mount.no_exec,
+    )
+    return Session(filesystem, options, facts=_facts(config), ready=ready)
 
 
 def _state(config: MountConfig) -> MountState:

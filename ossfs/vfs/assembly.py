@@ -53,12 +53,16 @@ class Place:
     defaults: Defaults
 
 
+CLOCK_REALTIME_COARSE = 5
+"""From linux/time.h; the time module has no name for it."""
+
+
 def coarse_now() -> int:
     """Nanoseconds by the clock that the kernel itself stamps with.
 
     The kernel sends "now" from its coarse clock; a finer one here would let times run backwards.
     """
-    return time.clock_gettime_ns(time.CLOCK_REALTIME_COARSE)
+    return time.clock_gettime_ns(CLOCK_REALTIME_COARSE)
 
 
 def assemble(
