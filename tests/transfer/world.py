@@ -1,5 +1,6 @@
 """All parts of transfer over one store in memory, with small parts."""
 
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -35,9 +36,8 @@ FILE = Attributes(mode=0o100644, uid=1, gid=2, atime_ns=3, mtime_ns=4, ctime_ns=
 
 
 def content_of(size: int, seed: int = 0) -> bytes:
-    """Bytes without a short period, so that nothing can stand at another's place unnoticed."""
-    words = (size + 7) // 8 + 1
-    return b"".join((seed + n * 2654435761).to_bytes(8, "big") for n in range(words))[:size]
+    """Bytes without a period, so that nothing can stand at another's place unnoticed."""
+    return random.Random(seed).randbytes(size)
 
 
 def keyring(number: int = 0, **changes: Any) -> Keyring:
