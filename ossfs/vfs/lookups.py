@@ -163,8 +163,7 @@ class Lookups:
     def learn(self, node: Node, found: Found) -> None:
         """Believe *found*; content of another version makes open handles stale."""
         before = node.info
-        same_marker = found.is_directory and _same_marker(node, found)
-        keep = same_marker or node.attributes_pending
+        keep = node.attributes_pending or _says_nothing_new(node, found)
         if not keep and found.attributes != node.attributes:
             node.attributes = found.attributes
             self._kernel.invalidate_attributes(node.ino)
@@ -286,11 +285,16 @@ def _kind(found: Found) -> int:
     return found.attributes.mode & 0o170000
 
 
-def _same_marker(node: Node, found: Found) -> bool:
-    """Whether the directory's stored attributes are those that the node's local ones began with."""
+def _says_nothing_new(node: Node, found: Found) -> bool:
+    """Whether the stored attributes are those that the node's local ones began with.
+
+    Times that only this mount knows, as those of a directory whose entries changed, then stay.
+    """
     if node.checked == NEVER:
         return False
-    if node.info is None or found.info is None:
-        return node.info is found.info
-    same_time = node.info.modified_ns == found.info.modified_ns
-    return same_time and node.info.metadata == found.info.metadata
+    before, now = node.info, found.info
+    if before is None or now is None:
+        return found.is_directory and before is now
+    if before.tagging_count or now.tagging_count or before.metadata != now.metadata:
+        return False
+    return before.modified_ns == now.modified_ns if found.is_directory else before.etag == now.etag
