@@ -1,5 +1,6 @@
 """What is mounted where, from /proc/self/mountinfo: it answers although a mount does not."""
 
+import errno
 import os
 import re
 from dataclasses import dataclass
@@ -31,6 +32,18 @@ def find_mount(path: Path) -> Mounted | None:
     """
     absolute = Path(os.path.normpath(path.absolute()))
     return _find(absolute) or _find(Path(os.path.realpath(absolute)))
+
+
+def is_dead(mountpoint: Path) -> bool:
+    """Whether the process behind a FUSE mount has gone.
+
+    statfs, since the kernel answers stat from its cache for a while after that.
+    """
+    try:
+        os.statvfs(mountpoint)
+    except OSError as error:
+        return error.errno == errno.ENOTCONN
+    return False
 
 
 def _find(path: Path) -> Mounted | None:

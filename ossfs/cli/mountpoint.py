@@ -6,7 +6,7 @@ import shutil
 import stat
 from pathlib import Path
 
-from ossfs.cli.mount_table import find_mount
+from ossfs.cli.mount_table import find_mount, is_dead
 from ossfs.config.sections import MountOptions
 from ossfs.errors import MountPointError, UsageError
 
@@ -29,6 +29,8 @@ def check_mountpoint(path: Path, options: MountOptions) -> None:
     if not stat.S_ISDIR(mode):
         raise MountPointError(f"{path} is not a directory")
     mounted = find_mount(path)
+    if mounted is not None and is_dead(path):
+        raise _dead(path)
     if mounted is not None:
         raise MountPointError(
             f"{path} is busy: {mounted.source} is mounted there; `ossfs umount {path}` ends that"
@@ -42,10 +44,14 @@ def _unreachable(path: Path, error: OSError) -> MountPointError:
     if error.errno == errno.ENOENT:
         return MountPointError(f"{path} does not exist; make it with `mkdir -p {path}`")
     if error.errno == errno.ENOTCONN:
-        return MountPointError(
-            f"{path} holds a mount whose process has died; `ossfs umount {path}` clears it"
-        )
+        return _dead(path)
     return MountPointError(f"{path}: {error.strerror}")
+
+
+def _dead(path: Path) -> MountPointError:
+    return MountPointError(
+        f"{path} holds a mount whose process has died; `ossfs umount {path}` clears it"
+    )
 
 
 def _has_entries(path: Path) -> bool:

@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import errno
 import shutil
 import subprocess
 import sys
@@ -15,7 +14,7 @@ from ossfs.cli import lock
 from ossfs.cli.arguments import CommandParser, add_options, written
 from ossfs.cli.control import NobodyListens, Refused, ask
 from ossfs.cli.mount_state import states_of
-from ossfs.cli.mount_table import Mounted, find_mount
+from ossfs.cli.mount_table import Mounted, find_mount, is_dead
 from ossfs.config.resolve import TABLE
 from ossfs.config.state import MountState
 from ossfs.errors import MountPointError, NotStored
@@ -76,7 +75,7 @@ def _finish(mounted: Mounted, state: MountState, answer: Mapping[str, Any]) -> i
 
 
 def _without_process(mounted: Mounted) -> int:
-    dead = _is_dead(mounted.mountpoint)
+    dead = is_dead(mounted.mountpoint)
     _unmount(mounted)
     note = (
         "the process that served it had died; what it had not stored is lost"
@@ -85,14 +84,6 @@ def _without_process(mounted: Mounted) -> int:
     )
     print(f"ossfs: {mounted.mountpoint} is unmounted; {note}", file=sys.stderr)
     return 0
-
-
-def _is_dead(mountpoint: Path) -> bool:
-    try:
-        mountpoint.stat()
-    except OSError as error:
-        return error.errno == errno.ENOTCONN
-    return False
 
 
 def _unmount(mounted: Mounted) -> None:
