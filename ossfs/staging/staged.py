@@ -1,5 +1,6 @@
 """One file that is being written, and its snapshots."""
 
+from collections.abc import Iterator
 from typing import final
 
 from ossfs.staging.blocks import BLOCK, Block, BlockPool
@@ -42,6 +43,18 @@ class FrozenFile:
         if self._closed:
             raise ValueError("the snapshot is closed")
         return _read(self._pool, self._table, offset, min(offset + length, self._size))
+
+    def pread_into(self, offset: int, out: memoryview) -> None:
+        """Fill *out* with the content from *offset* on; it must not reach behind the end.
+
+        As `pread`, without the allocations: what reads a whole file does it with one buffer.
+        """
+        if self._closed or offset + len(out) > self._size:
+            raise ValueError("the snapshot is closed or shorter")
+        position = 0
+        for piece in _pieces(self._pool, self._table, offset, offset + len(out)):
+            out[position : position + len(piece)] = piece
+            position += len(piece)
 
     def close(self) -> None:
         """Give up what only this snapshot refers to; a second call does nothing."""
@@ -188,11 +201,13 @@ class StagedFile:
 
 def _read(pool: BlockPool, table: _Table, offset: int, end: int) -> bytes:
     """Bytes [offset, end) of what *table* holds, zeros where it holds nothing."""
-    if end <= offset:
-        return b""
-    # No memoryviews here: one that outlives the call, as in a traceback, would forbid the block to
-    # grow.
-    pieces: list[Buffer] = []
+    return b"".join(_pieces(pool, table, offset, end))
+
+
+def _pieces(pool: BlockPool, table: _Table, offset: int, end: int) -> Iterator[Buffer]:
+    """The same in pieces, each of which lies in one block."""
+    # No memoryviews here: one that outlives the call, as in a traceback, would forbid the block
+    # to grow.
     position = offset
     while position < end:
         number, start = divmod(position, BLOCK)
@@ -200,9 +215,9 @@ def _read(pool: BlockPool, table: _Table, offset: int, end: int) -> bytes:
         block = table.get(number)
         content = b"" if block is None else pool.read(block)
         piece = content if start == 0 and len(content) <= stop else content[start:stop]
-        pieces.append(piece)
+        if piece:
+            yield piece
         missing = stop - start - len(piece)
         if missing:
-            pieces.append(_ZEROS if missing == BLOCK else bytes(missing))
+            yield _ZEROS if missing == BLOCK else bytes(missing)
         position += stop - start
-    return b"".join(pieces)

@@ -3,11 +3,13 @@
     stored = StoredForm(content, limits, cipher, tagger)
     await stored.scan(keep=True)                    # pass 1: tags, CRC64, and the bytes if small
     stored.tags, stored.crc64
-    await stored.piece(offset, length)              # pass 2: any part of it, as `sending` asks
+    async with stored.piece(offset, length) as body:    # pass 2: any part of it
 
 Both passes read and encrypt in slices, in threads unless the content is small.
 """
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Protocol, final
 
@@ -33,8 +35,8 @@ class Content(Protocol):
     def size(self) -> int:
         """Bytes in all."""
 
-    def pread(self, offset: int, length: int) -> bytes:
-        """Bytes [offset, offset + length), which lie within the size; callable from any thread."""
+    def pread_into(self, offset: int, out: memoryview) -> None:
+        """Fill *out* with the bytes from *offset* on, all within the size; from any thread."""
 
 
 @final
@@ -51,9 +53,9 @@ class Text:
         """Bytes in all."""
         return len(self._text)
 
-    def pread(self, offset: int, length: int) -> bytes:
-        """Bytes [offset, offset + length)."""
-        return self._text[offset : offset + length]
+    def pread_into(self, offset: int, out: memoryview) -> None:
+        """Fill *out* with the bytes from *offset* on."""
+        out[:] = self._text[offset : offset + len(out)]
 
 
 @final
@@ -78,6 +80,8 @@ class StoredForm:
         self._tagger = tagger
         self._chunk = chunk_size(content.size)
         self._kept: bytearray | None = None
+        self._spare: list[bytearray] = []
+        self._plain: list[bytearray] = []
         self._tags = bytearray()
         self._crc64 = 0
 
@@ -100,45 +104,52 @@ class StoredForm:
         """Pass 1. keep: hold the stored bytes in memory until the object goes away."""
         if keep:
             self._kept = bytearray(self.size)
+        scratch = bytearray(0 if keep else min(_SLICE, self.size))
         for start in range(0, self.size, _SPAN):
             end = min(start + _SPAN, self.size)
-            await self._limits.compute(end - start, partial(self._scan, start, end))
+            await self._limits.compute(end - start, partial(self._scan, start, end, scratch))
             await trio.lowlevel.checkpoint()
 
-    async def piece(self, offset: int, length: int) -> Buffer:
+    @asynccontextmanager
+    async def piece(self, offset: int, length: int) -> AsyncIterator[Buffer]:
         """Stored bytes [offset, offset + length); the same ones at every call."""
         if self._kept is not None:
-            return memoryview(self._kept)[offset : offset + length].toreadonly()
-        return await self._limits.compute(length, partial(self._encrypted, offset, length))
+            yield memoryview(self._kept)[offset : offset + length].toreadonly()
+            return
+        # Touching fresh memory takes longer than encrypting, so parts take turns in their buffers.
+        buffer = self._spare.pop() if self._spare else bytearray()
+        if len(buffer) != length:
+            buffer = bytearray(length)
+        await self._limits.compute(length, partial(self._encrypt_all, offset, buffer))
+        yield memoryview(buffer).toreadonly()
+        self._spare.append(buffer)
 
-    def _scan(self, start: int, end: int) -> None:
-        scratch = bytearray(min(_SLICE, end - start))
+    def _scan(self, start: int, end: int, scratch: bytearray) -> None:
         for offset in range(start, end, _SLICE):
             length = min(_SLICE, end - offset)
             if self._kept is not None:
                 out = memoryview(self._kept)[offset : offset + length]
             else:
                 out = memoryview(scratch)[:length]
-            self._encrypt_into(offset, length, out)
+            self._encrypt(offset, out)
             self._crc64 = fastcrc.crc64.xz(out, self._crc64)
             if self._tagger is not None:
                 for begin in range(0, length, self._chunk):
                     index = (offset + begin) // self._chunk
                     self._tags += self._tagger.tag(index, out[begin : begin + self._chunk])
 
-    def _encrypted(self, start: int, length: int) -> bytearray:
-        stored = bytearray(length)
-        view = memoryview(stored)
-        for begin in range(0, length, _SLICE):
-            size = min(_SLICE, length - begin)
-            self._encrypt_into(start + begin, size, view[begin : begin + size])
-        return stored
+    def _encrypt_all(self, start: int, buffer: bytearray) -> None:
+        view = memoryview(buffer)
+        for begin in range(0, len(view), _SLICE):
+            self._encrypt(start + begin, view[begin : begin + _SLICE])
 
-    def _encrypt_into(self, offset: int, length: int, out: memoryview) -> None:
-        plain = self._content.pread(offset, length)
-        if len(plain) != length:
-            raise ValueError("frozen content has changed its length")
+    def _encrypt(self, offset: int, out: memoryview) -> None:
         if self._cipher is None:
-            out[:] = plain
-        else:
-            self._cipher.apply_into(offset, plain, out)
+            self._content.pread_into(offset, out)
+            return
+        # Plaintext has buffers of its own: one that a request may still be sending never holds any.
+        buffer = self._plain.pop() if self._plain else bytearray(min(_SLICE, self.size))
+        plain = memoryview(buffer)[: len(out)]
+        self._content.pread_into(offset, plain)
+        self._cipher.apply_into(offset, plain, out)
+        self._plain.append(buffer)

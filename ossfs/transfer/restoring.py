@@ -4,10 +4,10 @@ The envelope goes along to the letter, since other clients may compare its text;
 belong to a multipart upload are set anew where its parts must be others.
 """
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import final
-
-import trio
 
 from ossfs.crypto.datakey import FAILED
 from ossfs.crypto.tags import chunk_size
@@ -53,14 +53,15 @@ class StoredVersion:
         """As OSS says."""
         return self._info.crc64
 
-    async def piece(self, offset: int, length: int) -> Buffer:
+    @asynccontextmanager
+    async def piece(self, offset: int, length: int) -> AsyncIterator[Buffer]:
         """Stored bytes; with a version to check, *offset* is where a chunk begins.
 
         Raises Stale, IntegrityError, StoreError.
         """
         if not length:
-            await trio.lowlevel.checkpoint()
-            return b""
+            yield b""
+            return
         _, stored = await self._store.get(
             self._info.key, start=offset, length=length, if_match=self._info.etag
         )
@@ -68,7 +69,7 @@ class StoredVersion:
             raise IntegrityError(FAILED)
         if self._version is not None:
             await self._version.check(self._limits, offset // self._version.chunk, stored)
-        return stored
+        yield stored
 
 
 async def store_again(

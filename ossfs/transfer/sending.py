@@ -7,6 +7,7 @@ compared with the CRC64 of what was sent, and an upload that fails or is cancell
 import logging
 import time
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 import fastcrc
@@ -49,8 +50,8 @@ class Source(Protocol):
     def crc64(self) -> int | None:
         """CRC64 of all of them, None if it is not known."""
 
-    async def piece(self, offset: int, length: int) -> Buffer:
-        """Bytes [offset, offset + length), which lie within the size."""
+    def piece(self, offset: int, length: int) -> AbstractAsyncContextManager[Buffer]:
+        """Bytes [offset, offset + length), which lie within the size, until the block ends."""
 
 
 async def nothing() -> None:
@@ -116,14 +117,13 @@ class Sender:
     async def _put(
         self, key: ObjectKey, source: Source, options: PutOptions, check: Check
     ) -> ObjectInfo:
-        async with self.limits.requests:
-            body = await source.piece(0, source.size)
+        async with self.limits.requests, source.piece(0, source.size) as body:
             await check()
             try:
                 stored = await self.store.put(key, body, options)
             except _MAYBE_STORED as error:
                 stored = await self._own_earlier_try(key, source, options, error)
-        sent = fastcrc.crc64.xz(body) if source.crc64 is None else source.crc64
+            sent = fastcrc.crc64.xz(body) if source.crc64 is None else source.crc64
         _compare(stored.crc64, sent)
         return self._described(key, source.size, stored, options, sent, "Normal")
 
@@ -176,8 +176,11 @@ class Sender:
         async def put_part(number: int) -> None:
             offset = (number - 1) * part_size
             length = min(part_size, source.size - offset)
-            async with self.limits.memory.hold(length), self.limits.requests:
-                body = await source.piece(offset, length)
+            async with (
+                self.limits.memory.hold(length),
+                self.limits.requests,
+                source.piece(offset, length) as body,
+            ):
                 part = await self.store.put_part(key, upload_id, number, body)
                 _compare(part.crc64, fastcrc.crc64.xz(body))
             parts[number] = part

@@ -80,6 +80,10 @@ class Model:
         for frozen, plain in self.snapshots:
             assert frozen.size == len(plain)
             assert frozen.pread(0, len(plain) + 1) == plain
+            half = len(plain) // 2
+            buffer = bytearray(b"x" * (len(plain) - half))
+            frozen.pread_into(half, memoryview(buffer))
+            assert buffer == plain[half:]
             frozen.close()
             frozen.close()
 
@@ -179,7 +183,7 @@ def test_a_snapshot_offers_no_way_to_write(tmp_path: Path) -> None:
     staged: StagedFile = StagingArea(tmp_path, 0).create()
     frozen: Any = staged.freeze()
     public = {name for name in dir(frozen) if not name.startswith("_")}
-    assert public == {"size", "pread", "close"}
+    assert public == {"size", "pread", "pread_into", "close"}
     with pytest.raises(AttributeError):
         frozen.size = 3
     frozen.close()
@@ -195,6 +199,8 @@ def test_closed_files_refuse_to_be_read(tmp_path: Path) -> None:
     for use in (frozen.pread, staged.pread):
         with pytest.raises(ValueError, match="closed"):
             use(0, 1)
+    with pytest.raises(ValueError, match="closed"):
+        frozen.pread_into(0, memoryview(bytearray(1)))
 
 
 def test_a_snapshot_can_be_read_in_a_thread_while_its_file_is_written_and_spilled(

@@ -232,10 +232,9 @@ async def test_a_scratch_file_that_cannot_be_read_fails_the_upload_alone(world: 
     class Broken:
         size = 3 * PART
 
-        def pread(self, offset: int, length: int) -> bytes:
-            if offset >= 2 * PART:
+        def pread_into(self, offset: int, out: memoryview) -> None:
+            if offset + len(out) >= 2 * PART:
                 raise StagingFull("made to fail")
-            return bytes(length)
 
     broken: Any = Broken()
     with pytest.raises(StagingFull):
