@@ -1,7 +1,7 @@
 """A mapping that forgets what was not used for the longest time once its values weigh too much."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from typing import Generic, TypeVar, final
 
 from ossfs.types import Buffer
@@ -32,11 +32,6 @@ class ByteLru(Generic[K, V]):
         """Bytes that the entries count together; never above the capacity."""
         return self._weight
 
-    @property
-    def capacity(self) -> int:
-        """Bytes that the entries may count together."""
-        return self._capacity
-
     def __len__(self) -> int:
         return len(self._entries)
 
@@ -66,8 +61,3 @@ class ByteLru(Generic[K, V]):
         value = self._entries.pop(key, None)
         if value is not None:
             self._weight -= len(value) + self._overhead
-
-    def discard_where(self, unwanted: Callable[[K], bool]) -> None:
-        """Forget every value whose key is *unwanted*."""
-        for key in [key for key in self._entries if unwanted(key)]:
-            self.discard(key)

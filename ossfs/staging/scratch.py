@@ -34,11 +34,6 @@ class ScratchFile:
         """Bytes that one slot takes on disk."""
         return self._slot_bytes
 
-    @property
-    def used_slots(self) -> int:
-        """Slots that hold a block."""
-        return self._slots - len(self._free)
-
     def write(self, serial: int, content: bytearray) -> int:
         """Encrypt *content* into a slot and return the number of the slot.
 

@@ -71,11 +71,6 @@ class ObjectReader:
         return self._version.info
 
     @property
-    def version(self) -> Version:
-        """The accepted version, as `reupload` takes it."""
-        return self._version
-
-    @property
     def is_authenticated(self) -> bool:
         """Whether the content is checked against tags."""
         return self._version.authenticity is not None

@@ -34,16 +34,6 @@ def test_the_overhead_bounds_the_number_of_empty_values() -> None:
     assert len(lru) == 10
 
 
-def test_unwanted_keys_are_forgotten_together() -> None:
-    lru: ByteLru[tuple[str, int], bytes] = ByteLru(100)
-    for index in range(4):
-        lru.put(("a", index), b"x")
-        lru.put(("b", index), b"x")
-    lru.discard_where(lambda key: key[0] == "a")
-    assert len(lru) == 4
-    assert lru.weight == 4
-
-
 @pytest.mark.parametrize("overhead", [0, 3])
 @given(
     operations=st.lists(
