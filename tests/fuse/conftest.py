@@ -1,0 +1,81 @@
+"""Real mounts of one embedded server, and what runs on them."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fuse.mounting import Mount, Place, new_place
+from tests.fuse.oss import Bucket, Oss, running_oss
+from tests.keys.fakes import private_pem, public_pem, rsa_key
+
+MakeMount = Callable[..., Mount]
+
+_SDK_WARNINGS = (
+    "ignore::DeprecationWarning:oss2.*",
+    "ignore::DeprecationWarning:alibabacloud_oss_v2.*",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "tests/fuse/" in item.path.as_posix():
+            for warning in _SDK_WARNINGS:
+                item.add_marker(pytest.mark.filterwarnings(warning))
+
+
+@pytest.fixture(scope="session")
+def oss(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oss]:
+    with running_oss(tmp_path_factory.mktemp("oss")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    folder = tmp_path_factory.mktemp("mounts")
+    key, public_key = folder / "key.pem", folder / "key.pub.pem"
+    key.write_bytes(private_pem(rsa_key()))
+    key.chmod(0o600)
+    public_key.write_bytes(public_pem(rsa_key()))
+    return new_place(folder, key, public_key)
+
+
+@pytest.fixture
+def bucket(oss: Oss) -> Bucket:
+    return oss.new_bucket()
+
+
+@pytest.fixture
+def mount(place: Place, oss: Oss) -> Iterator[MakeMount]:
+    """Makes mounts that are gone when the test ends, and so are the faults it ordered."""
+    made: list[Mount] = []
+
+    def make(bucket: Bucket, *options: str, **more: object) -> Mount:
+        one = Mount(place, bucket, *options, **more)  # type: ignore[arg-type]  # passed on
+        made.append(one)
+        return one.start()
+
+    yield make
+    oss.service.clear_faults()
+    for one in reversed(made):
+        one.clean_up()
+
+
+@pytest.fixture(scope="module")
+def shared(place: Place, oss: Oss) -> Iterator[Mount]:
+    """One mount for the tests of a module, each of which works in a directory of its own."""
+    one = Mount(place, oss.new_bucket())
+    try:
+        yield one.start()
+        one.end()
+    finally:
+        one.clean_up()
+
+
+@pytest.fixture
+def work(shared: Mount, request: pytest.FixtureRequest) -> Path:
+    """The directory of one test in the shared mount."""
+    made = shared.path / re.sub(r"\W+", "-", request.node.name)[:100]
+    made.mkdir()
+    return made
