@@ -12,6 +12,8 @@ It understands these extensions of a request:
 A `Body` as request.stream is sent without a copy; every response has one as its stream.
 """
 
+import os
+import socket
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator
@@ -173,7 +175,10 @@ def _reason(exc: OSError) -> str:
     while isinstance(cause, BaseExceptionGroup):
         cause = cause.exceptions[0]
     found = cause if isinstance(cause, OSError) else exc
-    return found.strerror or str(found)
+    # The numbers of TLS and of name resolution are not those of the system.
+    if isinstance(found, (ssl.SSLError, socket.gaierror)) or not found.errno:
+        return found.strerror or str(found)
+    return os.strerror(found.errno)
 
 
 def _timeout(request: httpx.Request, name: str, default: float) -> float:

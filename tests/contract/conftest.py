@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Iterator
 
 import pytest
+from trio.testing import MockClock
 
 from ossfs.devserver import Credential, RunningServer, ServerConfig
 from ossfs.store.credentials import EnvironmentCredentials
@@ -37,3 +38,12 @@ def lasting() -> EnvironmentCredentials:
     return EnvironmentCredentials(
         {"OSS_ACCESS_KEY_ID": "lasting", "OSS_ACCESS_KEY_SECRET": "lasting-secret"}
     )
+
+
+@pytest.fixture
+def patient_clock() -> MockClock:
+    """A clock that jumps when nothing has happened for 50 ms.
+
+    pytest-trio's own jumps at once, while bytes are still on their way through the kernel.
+    """
+    return MockClock(autojump_threshold=0.05)

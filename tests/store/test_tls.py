@@ -161,7 +161,7 @@ async def test_a_server_that_ends_tcp_in_place_of_tls_is_not_believed(
 
 
 async def test_a_server_without_tls_is_refused_in_time(
-    background: trio.Nursery, autojump_clock: MockClock, tmp_path: Path
+    background: trio.Nursery, patient_clock: MockClock, tmp_path: Path
 ) -> None:
     async def talks(client: Client) -> None:
         await client.send(b"220 mail ESMTP\r\n")

@@ -153,7 +153,7 @@ async def test_an_answer_that_began_is_never_asked_for_again(background: trio.Nu
 
 
 async def test_old_connections_are_not_used_again(
-    background: trio.Nursery, autojump_clock: MockClock
+    background: trio.Nursery, patient_clock: MockClock
 ) -> None:
     server = await Scripted(_echo).start(background)
     transport = Transport(idle_seconds=30)
@@ -168,7 +168,7 @@ async def test_old_connections_are_not_used_again(
 
 
 async def test_a_server_that_says_nothing_times_out(
-    background: trio.Nursery, autojump_clock: MockClock
+    background: trio.Nursery, patient_clock: MockClock
 ) -> None:
     async def silent(client: Client) -> None:
         await client.request()
@@ -184,7 +184,7 @@ async def test_a_server_that_says_nothing_times_out(
 
 
 async def test_a_server_that_takes_nothing_times_out(
-    background: trio.Nursery, autojump_clock: MockClock
+    background: trio.Nursery, patient_clock: MockClock
 ) -> None:
     async def deaf(client: Client) -> None:
         await trio.sleep_forever()
@@ -196,7 +196,7 @@ async def test_a_server_that_takes_nothing_times_out(
     await transport.aclose()
 
 
-async def test_slow_is_not_stalled(background: trio.Nursery, autojump_clock: MockClock) -> None:
+async def test_slow_is_not_stalled(background: trio.Nursery, patient_clock: MockClock) -> None:
     async def drips(client: Client) -> None:
         await client.request()
         for byte in b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello":
