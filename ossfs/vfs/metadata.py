@@ -125,7 +125,7 @@ class Metadata:
         mode = before.mode
         if changes.mode is not None:
             mode = stat.S_IFMT(mode) | stat.S_IMODE(changes.mode)
-        elif (changes.uid, changes.gid) != (None, None) and stat.S_ISREG(mode):
+        elif (changes.uid, changes.gid) != (None, None) and not stat.S_ISDIR(mode):
             mode = without_privileges(mode)
 
         def chosen(new: int | None, old: int) -> int:
