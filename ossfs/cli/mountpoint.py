@@ -10,6 +10,7 @@ from ossfs.cli.mount_table import find_mount, is_dead
 from ossfs.config.sections import MountOptions
 from ossfs.errors import MountPointError, UsageError
 
+_DEVICE = Path("/dev/fuse")
 _FUSE_CONF = Path("/etc/fuse.conf")
 
 
@@ -63,10 +64,12 @@ def _has_entries(path: Path) -> bool:
 
 
 def _check_fuse(path: Path, options: MountOptions) -> None:
-    if not Path("/dev/fuse").exists():
+    if not _DEVICE.exists():
         raise MountPointError(
-            "/dev/fuse is missing: `modprobe fuse`, or give the container the device"
+            f"{_DEVICE} is missing: `modprobe fuse`, or give the container the device"
         )
+    if not os.access(_DEVICE, os.R_OK | os.W_OK):
+        raise MountPointError(f"{_DEVICE} is closed to this user: `chmod 666 {_DEVICE}` as root")
     if os.geteuid() == 0:
         return
     if shutil.which("fusermount3") is None:
