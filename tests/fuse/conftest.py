@@ -74,8 +74,10 @@ def shared(place: Place, oss: Oss) -> Iterator[Mount]:
 
 
 @pytest.fixture
-def work(shared: Mount, request: pytest.FixtureRequest) -> Path:
+def work(shared: Mount, request: pytest.FixtureRequest) -> Iterator[Path]:
     """The directory of one test in the shared mount."""
+    known = len(shared.log)
     made = shared.path / re.sub(r"\W+", "-", request.node.name)[:100]
     made.mkdir()
-    return made
+    yield made
+    print(shared.log[known:])  # shown if the test has failed

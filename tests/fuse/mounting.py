@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import ossfs
 from ossfs.cli.mount_table import find_mount
 from tests.fuse.oss import Bucket
 from tests.fuse.waiting import wait_until
@@ -139,7 +140,8 @@ class Mount:
                 self.process.kill()
                 self.process.wait(10)
                 forced = True
-        assert not forced, f"the mount had to be removed by force; its log:\n{self.log}"
+        print(self.log)  # shown if the test has failed
+        assert not forced, "the mount had to be removed by force"
 
 
 def run(*words: str) -> subprocess.CompletedProcess[bytes]:
@@ -166,7 +168,14 @@ def run_command(
 
 
 def command_environment(home: Path) -> dict[str, str]:
-    """PATH, and directories of nobody else."""
+    """PATH, directories of nobody else, and the code that the tests themselves import."""
     names = {"XDG_CONFIG_HOME": "config", "XDG_STATE_HOME": "xdg-state", "XDG_CACHE_HOME": "cache"}
     directories = {name: str(home / below) for name, below in names.items()}
-    return {"PATH": os.environ["PATH"], "HOME": str(home), "LC_ALL": "C.UTF-8", **directories}
+    code = str(Path(ossfs.__file__).parents[1])
+    return {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": code,
+        "HOME": str(home),
+        "LC_ALL": "C.UTF-8",
+        **directories,
+    }
