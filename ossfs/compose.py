@@ -136,6 +136,8 @@ def _facts(config: MountConfig) -> dict[str, object]:
         "region": where.region,
         "path_style": where.path_style,
         "allow_http": connection.allow_http,
+        "tls_min": connection.tls_min,
+        "ca_bundle": str(connection.ca_bundle or ""),
         "credentials_file": str(connection.credentials_file or ""),
         "pid": os.getpid(),
     }

@@ -34,8 +34,9 @@ class OssfsError(Exception):
 class StoreError(OssfsError):
     """OSS refused or did not answer.
 
-    code: the `<Code>` of the error document ("" where there was none); status: HTTP status (0: no answer);
-    request_id: for the provider's support; ec: the finer error code of OSS, as 0005-00000421.
+    code: the `<Code>` of the error document, "" where there was none; status: HTTP status, 0 where
+    there was no answer; request_id: for the provider's support; ec: the finer error code of OSS, as
+    0005-00000421.
     """
 
     def __init__(

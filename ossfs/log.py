@@ -1,6 +1,6 @@
 """Log records: one stream or file, text or JSON; no object names unless asked for."""
 
-import datetime
+import datetime as dt
 import json
 import logging
 import sys
@@ -9,7 +9,7 @@ from pathlib import Path
 
 class _JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        when = datetime.datetime.fromtimestamp(record.created, datetime.UTC)
+        when = dt.datetime.fromtimestamp(record.created, dt.UTC)
         line = {
             "time": when.isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -35,7 +35,10 @@ def name(key: str) -> str:
 def configure(
     *, level: str, to_file: Path | None = None, as_json: bool = False, show_names: bool = False
 ) -> None:
-    """Send records of *level* and above to *to_file* or stderr. Raises OSError if it cannot be opened."""
+    """Send records of *level* and above to *to_file*, or to stderr.
+
+    Raises OSError if the file cannot be opened.
+    """
     handler: logging.Handler
     if to_file is None:
         handler = logging.StreamHandler(sys.stderr)
