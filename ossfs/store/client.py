@@ -9,6 +9,7 @@ from typing import TypeVar
 import httpx
 import trio
 
+from ossfs import __version__
 from ossfs.errors import BadCredentials, BucketError, StoreError, TimedOut, Unavailable
 from ossfs.store import answer as answers
 from ossfs.store.address import Address
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+_USER_AGENT = f"ossfs/{__version__}"
 _CONNECT_SECONDS = 10.0
 # Joining parts and copying may take the server a while before it says a word.
 _SLOW_FACTOR = 4
@@ -149,6 +151,7 @@ class Client:
         )
         headers["host"] = self._address.host
         headers["accept-encoding"] = "identity"
+        headers["user-agent"] = _USER_AGENT
         if call.body or call.method in {"PUT", "POST"}:
             headers["content-length"] = str(len(call.body))
         path = self._address.path(call.key)
