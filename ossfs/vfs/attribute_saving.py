@@ -13,7 +13,14 @@ from dataclasses import replace
 import trio
 
 from ossfs import log as names_in_log
-from ossfs.errors import AccessDenied, NoAttributeRoom, OssfsError
+from ossfs.errors import (
+    AccessDenied,
+    NoAttributeRoom,
+    NotFound,
+    OssfsError,
+    Stale,
+    StaleHandle,
+)
 from ossfs.format import attributes as attribute_format
 from ossfs.store.base import ObjectInfo, ObjectStore
 from ossfs.transfer.copier import Copier
@@ -21,7 +28,7 @@ from ossfs.transfer.uploader import Uploader
 from ossfs.types import ObjectKey
 from ossfs.vfs.gate import TreeGate
 from ossfs.vfs.kernel import Behaviour, Spawn
-from ossfs.vfs.node import Node
+from ossfs.vfs.node import NEVER, Node
 from ossfs.vfs.tree import Tree
 
 log = logging.getLogger(__name__)
@@ -91,14 +98,19 @@ class AttributeSaver:
 
     async def _save(self, node: Node, key: ObjectKey) -> None:
         attributes = node.attributes
-        if not key:
-            pass  # The root of a bucket has no object that could hold them.
-        elif node.is_directory:
-            node.info = await self._uploader.put_marker(key, attributes=attributes)
-        elif node.info is not None:
-            await self._save_file(node, node.info)
-        if node.failure is not None:
-            node.failure = None
+        try:
+            if not key:
+                pass  # The root of a bucket has no object that could hold them.
+            elif node.is_directory:
+                node.info = await self._uploader.put_marker(key, attributes=attributes)
+            elif node.info is not None:
+                await self._save_file(node, node.info)
+        except (NotFound, Stale) as error:
+            # The version that they belong to is gone: there is nothing left to try.
+            node.attributes_pending = False
+            node.checked = NEVER
+            raise StaleHandle("another client replaced or removed the file") from error
+        node.failure = None
         node.attributes_pending = node.attributes is not attributes
         node.checked = self._clock()
 
@@ -106,7 +118,8 @@ class AttributeSaver:
         try:
             tags = await self.tags(node, info)
             await self._store.put_tags(info.key, tags)
-            node.info = replace(info, tagging_count=len(tags))
+            if node.info is info:
+                node.info = replace(info, tagging_count=len(tags))
         except (AccessDenied, NoAttributeRoom) as reason:
             log.debug("attributes do not go into tags (%s): storing the object again", reason)
             stored = await self._copier.reupload(

@@ -22,6 +22,7 @@ from ossfs.errors import (
     StaleHandle,
 )
 from ossfs.staging.staged import StagedFile
+from ossfs.store.base import ObjectInfo
 from ossfs.transfer.opener import Opener
 from ossfs.transfer.reader import ObjectReader
 from ossfs.types import Buffer, HandleId, ObjectKey
@@ -84,23 +85,43 @@ class Content:
             raise IsADirectory("is a directory")
         handle = FileHandle(node=node, flags=flags, epoch=node.epoch)
         truncates = bool(flags & os.O_TRUNC) and handle.writable
-        if node.staged is None and not node.dirty:
-            await self._check(node, needs_content=not truncates)
-        if truncates:
-            self.cut_to_nothing(node)
-        handle.epoch = node.epoch
-        return self.admit(handle)
-
-    def admit(self, handle: FileHandle) -> Opened:
-        """Number the handle and count it on its node."""
-        node = handle.node
+        # Counted before anything is waited for: whoever takes the name away now keeps the content.
         node.handles += 1
+        try:
+            await self._wait_for_removal(node)
+            if node.staged is None and not node.dirty:
+                await self._check(node, needs_content=not truncates)
+            if truncates:
+                self.cut_to_nothing(node)
+        except BaseException:
+            await self._closed(node)
+            raise
+        handle.epoch = node.epoch
+        return self._number(handle)
+
+    def opened(self, node: Node, flags: int) -> Opened:
+        """The first handle of a new file."""
+        node.handles += 1
+        return self._number(FileHandle(node=node, flags=flags, epoch=node.epoch))
+
+    def _number(self, handle: FileHandle) -> Opened:
+        node = handle.node
         node.writers += handle.writable
         version = node.info.etag if node.info is not None else None
-        keep = node.staged is not None or (version is not None and node.kernel_pages == version)
-        if not keep:
-            node.kernel_pages = version
+        keep = node.kernel_pages == version
+        node.kernel_pages = version
         return Opened(handle=self._handles.add(handle), keep_pages=keep)
+
+    async def _wait_for_removal(self, node: Node) -> None:
+        """If the name is about to go, find out whether it does. Raises StaleHandle if it did and
+        no other handle keeps the content.
+        """
+        if node.leaving:
+            async with node.upload_lock:
+                pass
+        if node.unlinked and node.handles == 1:
+            raise StaleHandle("the file was removed")
+        self._lookups.check_attached(node)
 
     async def _check(self, node: Node, *, needs_content: bool) -> None:
         """Ask OSS once whether the node is still what this mount believes, as close-to-open
@@ -111,19 +132,17 @@ class Content:
         async with node.content_lock:
             if node.busy:
                 return
-            before, key = self._lookups.stamp(node), self._tree.key(node)
-            found, reader = await self._ask(node, key, needs_content=needs_content)
-            if self._lookups.stamp(node) != before or self._tree.key(node) != key:
+            stamp = self._lookups.stamp(node)
+            found, reader = await self._ask(node, stamp.key, needs_content=needs_content)
+            try:
+                if not self._lookups.fits(stamp, node):
+                    return
+                self._lookups.accept(node, found)
+                if reader is not None:
+                    _close_unless(node.reader, reader)
+                    node.reader = reader
+            finally:
                 _close_unless(reader, node.reader)
-                return  # this mount changed it meanwhile, and knows better
-            if found is None or stat.S_IFMT(found.attributes.mode) != node.kind:
-                _close_unless(reader, node.reader)
-                self._lookups.vanished(node)
-                raise StaleHandle("another client removed the file")
-            self._lookups.learn(node, found)
-            if reader is not None:
-                _close_unless(node.reader, reader)
-                node.reader = reader
 
     async def _ask(
         self, node: Node, key: ObjectKey, *, needs_content: bool
@@ -154,16 +173,18 @@ class Content:
         """The last descriptor of the handle is gone, and no mapping is left."""
         handle = self._handles.remove(number)
         assert isinstance(handle, FileHandle)
-        node = handle.node
+        handle.node.writers -= handle.writable
+        await self._closed(handle.node)
+
+    async def _closed(self, node: Node) -> None:
         node.handles -= 1
-        node.writers -= handle.writable
         if not node.handles and node.reader is not None:
             node.reader.close()
             node.reader = None
         if node.unlinked:
-            if not node.handles:
-                await self._discard(node)
-        elif node.dirty and not node.writers:
+            await self._discard(node)
+            return
+        if node.dirty and not node.writers:
             self._saver.store_later(node)  # written through a mapping after the last flush
         self._saver.let_go(node)
         self._tree.release(node)
@@ -179,18 +200,19 @@ class Content:
             raise BadHandle("not open for reading")
         node = handle.node
         while True:
-            if handle.epoch != node.epoch:
-                raise StaleHandle("another client replaced the file")
+            handle.check_version()
             if node.staged is not None:
                 return node.staged.pread(offset, length)
             if offset >= node.size:
                 return b""
+            if node.info is None:
+                raise StaleHandle("the file was removed")
             piece = await self._fetch(node, offset, length)
             if piece is not None:
                 return piece
 
     async def _fetch(self, node: Node, offset: int, length: int) -> Buffer | None:
-        """Stored bytes; None if this mount changed the node while they were asked for."""
+        """Stored bytes; None if the node changed while they were asked for."""
         reader = node.reader
         if reader is None:
             async with node.content_lock:
@@ -205,7 +227,11 @@ class Content:
         try:
             return await reader.read(offset, length)
         except OssfsError as error:
-            if node.reader is not reader:
+            if isinstance(error, Stale | NotFound) and node.staged is None:
+                # It may be this mount that is replacing the version.
+                async with node.upload_lock:
+                    pass
+            if node.reader is not reader or node.staged is not None:
                 return None
             if isinstance(error, Stale | NotFound):
                 self._lookups.replaced(node)
@@ -222,7 +248,7 @@ class Content:
         if node.reader is not None or node.staged is not None or info is None:
             return node.reader
         reader = await self._opener.open_known(info)
-        if node.info is not info:
+        if not _same_version(node.info, info):
             reader.close()
             return None
         node.reader = reader
@@ -234,9 +260,9 @@ class Content:
         if not handle.writable:
             raise BadHandle("not open for writing")
         node = handle.node
-        if handle.epoch != node.epoch:
-            raise StaleHandle("another client replaced the file")
+        handle.check_version()
         await self.stage(node)
+        handle.check_version()
         assert node.staged is not None
         at = node.staged.size if handle.appends else offset
         if at + len(data) > MAX_SIZE:
@@ -280,8 +306,12 @@ class Content:
         async with node.content_lock:
             while node.staged is None:
                 staged = await self._copy(node, keep)
-                if staged is not None:
+                if staged is None:
+                    continue
+                if node.staged is None:
                     node.staged = staged
+                else:
+                    staged.close()  # truncated to nothing meanwhile, for which nobody waits
 
     async def _copy(self, node: Node, keep: int | None) -> StagedFile | None:
         info = node.info
@@ -294,7 +324,7 @@ class Content:
                 if reader is not None:
                     wanted = min(COPY_UP, end - staged.size)
                     piece = await self._fetch_from(node, reader, staged.size, wanted)
-                if piece is None or node.info is not info:
+                if piece is None or not _same_version(node.info, info):
                     staged.close()
                     return None
                 if not piece:
@@ -313,6 +343,13 @@ class Content:
             piece = await self._fetch(node, 0, node.size) if node.size else b""
             if piece is not None:
                 return bytes(piece)
+
+
+def _same_version(now: ObjectInfo | None, before: ObjectInfo | None) -> bool:
+    """Whether content of the one is content of the other, under the same key."""
+    if now is None or before is None:
+        return now is before
+    return now.etag == before.etag and now.key == before.key
 
 
 def _close_unless(reader: ObjectReader | None, kept: ObjectReader | None) -> None:

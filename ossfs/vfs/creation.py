@@ -23,7 +23,7 @@ from ossfs.format.names import NAME_MAX, RESERVED, is_component
 from ossfs.transfer.uploader import Uploader
 from ossfs.vfs.gate import TreeGate
 from ossfs.vfs.lookups import Lookups
-from ossfs.vfs.node import Listing, Node
+from ossfs.vfs.node import NEVER, Listing, Node
 from ossfs.vfs.saving import Saver
 from ossfs.vfs.tree import Tree
 
@@ -81,8 +81,7 @@ class Creation:
         directory was removed).
         """
         text = _decoded(name)
-        if directory.unlinked:
-            raise NoEntry("the directory was removed")
+        check_exists(directory)
         self._tree.check_key(directory, text, is_directory=is_directory)
         return text
 
@@ -90,6 +89,7 @@ class Creation:
 
     def new_file(self, directory: Node, name: str, mode: int, caller: Caller) -> Node:
         """A regular file with empty staged content; nothing is stored yet."""
+        check_exists(directory)
         node = self._tree.new(name, self._attributes(directory, stat.S_IFREG | mode, caller))
         self._saver.start_empty(node)
         self._add(directory, name, node)
@@ -100,14 +100,15 @@ class Creation:
         text = await self.free_name(directory, name, is_directory=True)
         attributes = self._attributes(directory, stat.S_IFDIR | mode, caller)
         async with self._gate.shared(directory):
+            check_exists(directory)
             key = self._tree.directory_key(directory, text)
             try:
                 info = await self._uploader.put_marker(
                     key, attributes=attributes, forbid_overwrite=True
                 )
             except AlreadyExists:
-                directory.entries().absent.pop(text, None)
-                raise EntryExists("another client made the directory") from None
+                raise self._taken(directory, text) from None
+            self.make_way(directory, text)
             node = self._tree.new(text, attributes)
             node.info, node.checked = info, self._clock()
             node.entries().listing = Listing(self._clock(), {})
@@ -117,41 +118,76 @@ class Creation:
     async def make_link(self, directory: Node, name: bytes, target: bytes, caller: Caller) -> Node:
         """symlink(2): the target is the encrypted content of the object."""
         text = await self.free_name(directory, name)
-        node = self._tree.new(text, self._attributes(directory, stat.S_IFLNK | 0o777, caller))
-        self._saver.start_empty(node)
-        assert node.staged is not None
-        node.staged.pwrite(0, target)
+        node = await self._store_new(directory, text, stat.S_IFLNK | 0o777, caller, target)
         node.target = target
-        return await self._store_new(directory, text, node)
+        return node
 
     async def make_node(self, directory: Node, name: bytes, mode: int, caller: Caller) -> Node:
         """mknod(2) of a regular file, a fifo or a socket. Raises NotPermitted for devices."""
         kind = stat.S_IFMT(mode) or stat.S_IFREG
         if kind not in {stat.S_IFREG, stat.S_IFIFO, stat.S_IFSOCK}:
             raise NotPermitted("device nodes do not exist here")
-        text = await self.free_name(directory, name)
-        node = self._tree.new(text, self._attributes(directory, kind | stat.S_IMODE(mode), caller))
+        text, mode = await self.free_name(directory, name), kind | stat.S_IMODE(mode)
         if kind == stat.S_IFREG:
-            self._saver.start_empty(node)
-            return await self._store_new(directory, text, node)
+            return await self._store_new(directory, text, mode, caller, b"")
         async with self._gate.shared(directory):
+            check_exists(directory)
             key = self._tree.child_key(directory, text)
-            node.info = await self._uploader.put_marker(key, attributes=node.attributes)
-            node.checked = self._clock()
+            attributes = self._attributes(directory, mode, caller)
+            try:
+                info = await self._uploader.put_marker(
+                    key, attributes=attributes, forbid_overwrite=True
+                )
+            except AlreadyExists:
+                raise self._taken(directory, text) from None
+            self.make_way(directory, text)
+            node = self._tree.new(text, attributes)
+            node.info, node.checked = info, self._clock()
             self._add(directory, text, node)
         return node
 
-    async def _store_new(self, directory: Node, name: str, node: Node) -> Node:
+    async def _store_new(
+        self, directory: Node, name: str, mode: int, caller: Caller, content: bytes
+    ) -> Node:
         """For what no flush follows: in the bucket, then in the directory."""
-        async with self._gate.shared(directory), node.upload_lock:
-            key = self._tree.child_key(directory, name)
+        async with self._gate.shared(directory):
+            check_exists(directory)
+            node = self._tree.new(name, self._attributes(directory, mode, caller))
             try:
-                await self._saver.upload_new(node, key)
-            except AlreadyExists:
-                directory.entries().absent.pop(name, None)
-                raise EntryExists("another client made it") from None
+                key = self._tree.child_key(directory, name)
+                await self._saver.upload_new(node, key, content)
+                self.make_way(directory, name)
+            except BaseException as error:
+                self._tree.release(node)
+                if isinstance(error, AlreadyExists):
+                    raise self._taken(directory, name) from None
+                raise
             self._add(directory, name, node)
         return node
+
+    def _taken(self, directory: Node, name: str) -> EntryExists:
+        self.unsure(directory, name)
+        return EntryExists("another client made it")
+
+    @staticmethod
+    def unsure(directory: Node, name: str) -> None:
+        """OSS is to be asked again whether there is such a name."""
+        folder = directory.entries()
+        folder.absent.pop(name, None)
+        folder.listing = None
+        if name in folder.children:
+            folder.children[name].checked = NEVER
+
+    def make_way(self, directory: Node, name: str) -> None:
+        """A lookup that was under way may have found what was just stored before it has its node.
+
+        Raises EntryExists if that is something of this mount.
+        """
+        found = directory.entries().children.get(name)
+        if found is None:
+            return
+        if found.pinned or not self._lookups.vanished(found):
+            raise EntryExists("the name was taken meanwhile")
 
     def _attributes(self, directory: Node, mode: int, caller: Caller) -> Attributes:
         """Those of something new.
@@ -175,6 +211,12 @@ class Creation:
         """A directory whose entries changed has new times, in memory till its marker is put."""
         now = self._now()
         directory.attributes = replace(directory.attributes, mtime_ns=now, ctime_ns=now)
+
+
+def check_exists(directory: Node) -> None:
+    """Raises NoEntry for a directory that was removed."""
+    if directory.leaving or directory.unlinked or not directory.attached:
+        raise NoEntry("the directory was removed")
 
 
 def _decoded(name: bytes) -> str:

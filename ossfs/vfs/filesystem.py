@@ -18,7 +18,7 @@ from ossfs.errors import (
 from ossfs.types import Buffer, HandleId, Ino
 from ossfs.vfs.content import Content, Opened
 from ossfs.vfs.creation import Caller, Creation
-from ossfs.vfs.handles import FileHandle, HandleTable
+from ossfs.vfs.handles import HandleTable
 from ossfs.vfs.kernel import Behaviour
 from ossfs.vfs.listing import Entry, Listings
 from ossfs.vfs.lookups import Lookups
@@ -155,6 +155,8 @@ class FileSystem:
         self._check_writable()
         node = self._tree.get(ino)
         await self._lookups.refresh(node)
+        if handle is not None:
+            self._handles.file(handle).check_version()
         await self._metadata.change(node, changes, by_handle=handle is not None)
         return self._stat(node)
 
@@ -197,8 +199,7 @@ class FileSystem:
             return opened, self._referenced(node)
         node = self._creation.new_file(directory, text, stat.S_IMODE(mode), caller)
         node.exclusive = bool(flags & os.O_EXCL)
-        opened = self._content.admit(FileHandle(node=node, flags=flags, epoch=node.epoch))
-        return opened, self._referenced(node)
+        return self._content.opened(node, flags), self._referenced(node)
 
     async def open(self, ino: Ino, flags: int) -> Opened:
         """open(2) of an existing file."""

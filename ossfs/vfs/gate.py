@@ -51,8 +51,11 @@ class TreeGate:
             await self._changed.wait()
         self._exclusive.append(top)
         self._shared.update(others)
+        own = Counter(others)
         try:
-            while any(top in upwards(node) for node in self._shared):
+            while any(
+                count > own[node] and top in upwards(node) for node, count in self._shared.items()
+            ):
                 await self._changed.wait()
             yield
         finally:

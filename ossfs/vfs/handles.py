@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import trio
 
-from ossfs.errors import BadHandle
+from ossfs.errors import BadHandle, StaleHandle
 from ossfs.types import HandleId
 from ossfs.vfs.node import Node
 
@@ -30,6 +30,11 @@ class FileHandle:
     @property
     def appends(self) -> bool:
         return bool(self.flags & os.O_APPEND)
+
+    def check_version(self) -> None:
+        """Raises StaleHandle if the node holds another version than the one that was opened."""
+        if self.epoch != self.node.epoch:
+            raise StaleHandle("another client replaced the file")
 
 
 @dataclass(slots=True, eq=False)

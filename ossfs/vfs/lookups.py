@@ -7,9 +7,12 @@ no longer fits afterwards: the change of this mount wins.
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from ossfs.errors import NameTooLong, OssfsError, StaleHandle
+from ossfs.format.attributes import Attributes
 from ossfs.format.names import NAME_MAX, is_component
+from ossfs.store.base import ObjectInfo
 from ossfs.transfer.parallel import for_each
 from ossfs.types import ObjectKey
 from ossfs.vfs.kernel import Behaviour, KernelCache
@@ -21,6 +24,20 @@ log = logging.getLogger(__name__)
 
 WORTH_A_LISTING = 3
 """Cold lookups in one directory after which its first page of names is fetched instead."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stamp:
+    """What was known of a node when OSS was asked.
+
+    It holds the objects themselves, so that none made later can pass for one of them.
+    """
+
+    key: ObjectKey
+    info: ObjectInfo | None
+    attributes: Attributes
+    generation: int
+    pinned: bool
 
 
 class Lookups:
@@ -90,10 +107,14 @@ class Lookups:
                 hint = None if listing is None else listing.names.get(name)
             if hint is None and await self._first_page(directory):
                 continue
-            before, key = self._slot(folder, name), self._tree.child_key(directory, name)
+            stamp = None if node is None else self.stamp(node)
+            absent, key = folder.absent.get(name), self._tree.child_key(directory, name)
             found = await self._find(key, hint)
-            if self._slot(folder, name) == before and self._tree.child_key(directory, name) == key:
-                return self._place(directory, name, found)
+            if folder.children.get(name) is node and self._tree.child_key(directory, name) == key:
+                if node is None and folder.absent.get(name) == absent:
+                    return self._place(directory, name, found)
+                if node is not None and stamp is not None:
+                    return self._place(directory, name, found) if self.fits(stamp, node) else node
             hint = None
 
     async def _find(self, key: ObjectKey, hint: bool | None) -> Found | None:
@@ -131,26 +152,34 @@ class Lookups:
         self._merge(directory, Listing(begun, page.names))
         return self._fresh_listing(folder) is not None
 
-    def _slot(self, folder: Folder, name: str) -> tuple[object, ...]:
-        node = folder.children.get(name)
-        return (folder.absent.get(name), *(self.stamp(node) if node is not None else ()))
+    def stamp(self, node: Node) -> Stamp:
+        """To be taken before OSS is asked for the node."""
+        return Stamp(self._tree.key(node), node.info, node.attributes, node.generation, node.pinned)
 
-    @staticmethod
-    def stamp(node: Node) -> tuple[object, ...]:
-        """Differs from an earlier stamp once this mount changed or relearned the node."""
-        return (id(node), id(node.info), node.generation, id(node.attributes), node.pinned)
+    def fits(self, stamp: Stamp, node: Node) -> bool:
+        """Whether this mount neither changed nor relearned the node since; if it did, it knows
+        better than the answer that was under way.
+        """
+        return (
+            node.info is stamp.info
+            and node.attributes is stamp.attributes
+            and node.generation == stamp.generation
+            and node.pinned == stamp.pinned
+            and self._tree.key(node) == stamp.key
+        )
 
     def _place(self, directory: Node, name: str, found: Found | None) -> Node | None:
         folder, now = directory.entries(), self._clock()
         self._tree.trim(directory, now, self._behaviour.negative_ttl)
         node = folder.children.get(name)
         if found is None:
-            if node is not None:
-                self.vanished(node)
+            if node is not None and not self.vanished(node):
+                return node
             folder.absent[name] = now
             return None
         if node is not None and node.kind != _kind(found):
-            self.vanished(node)
+            if not self.vanished(node):
+                return node
             node = None
         if node is None:
             node = self._tree.new(name, found.attributes)
@@ -185,38 +214,55 @@ class Lookups:
             node.reader = None
         self._kernel.invalidate_attributes(node.ino)
 
-    def vanished(self, node: Node) -> None:
+    def vanished(self, node: Node) -> bool:
         """Another client removed the name: the node leaves its directory, and all below it leaves
-        too.
+        too; handles are stale.
 
-        A directory that holds something this mount has not stored yet stays.
+        False: a directory that holds something this mount has not stored yet stays.
         """
         below = [child for _, child in self._tree.descendants(node)]
         if any(child.pinned for child in below):
-            return
+            node.info, node.checked = None, self._clock()
+            return False
         for gone in (*reversed(below), node):
+            gone.checked = NEVER
+            if gone.handles or gone.lookups:
+                self.replaced(gone)
             self._tree.detach(gone, self._clock())
             self._tree.release(gone)
+        return True
 
     async def refresh(self, node: Node) -> None:
-        """Make the node's attributes fresh. Raises StaleHandle if it is gone."""
+        """Make the node's attributes fresh, unless this mount changes it meanwhile.
+
+        Raises StaleHandle if it is gone.
+        """
         if self.fresh(node):
             return
-        while True:
-            before, key = self.stamp(node), self._tree.key(node)
-            if not key:
-                node.checked = self._clock()  # the root of a bucket has no object to ask for
-                return
-            ask = self._remote.marker if node.is_directory else self._remote.file
-            found = await ask(key)
-            if node.pinned:
-                return
-            if self.stamp(node) == before and self._tree.key(node) == key:
-                break
-        if found is None or node.kind != _kind(found):
-            self.vanished(node)
+        stamp = self.stamp(node)
+        if not stamp.key:
+            node.checked = self._clock()  # the root of a bucket has no object to ask for
+            return
+        self.check_attached(node)
+        ask = self._remote.marker if node.is_directory else self._remote.file
+        found = await ask(stamp.key)
+        if self.fits(stamp, node):
+            self.accept(node, found)
+
+    def accept(self, node: Node, found: Found | None) -> None:
+        """Believe what OSS said of the node's key. Raises StaleHandle if that is another file or
+        none.
+        """
+        if found is not None and node.kind == _kind(found):
+            self.learn(node, found)
+        elif self.vanished(node):
             raise StaleHandle("another client removed the file")
-        self.learn(node, found)
+
+    @staticmethod
+    def check_attached(node: Node) -> None:
+        """Raises StaleHandle for a node that left its directory because OSS no longer had it."""
+        if not node.attached and not node.unlinked:
+            raise StaleHandle("another client removed the file")
 
     # --- whole directories --------------------------------------------------------------------
 
@@ -249,8 +295,8 @@ class Lookups:
         for name, node in list(folder.children.items()):
             if node.pinned or node.checked >= listing.when:
                 found[name] = node.is_directory
-            elif name not in found:
-                self.vanished(node)
+            elif name not in found and not self.vanished(node):
+                found[name] = True
         for name in found:
             folder.absent.pop(name, None)
         folder.listing = listing

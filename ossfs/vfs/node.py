@@ -76,9 +76,8 @@ class Node:
     attributes_scheduled: bool = False
     uploading: trio.CancelScope | None = None
     failure: OssfsError | None = None
-    attempted: Attributes | None = None
-    """Attributes of an upload whose answer was lost: they tell our own object from a foreign one.
-    """
+    attempts: list[Attributes] = field(default_factory=list)
+    """Attributes of uploads whose answer was lost: they tell our own object from a foreign one."""
     retrying: bool = False
     exclusive: bool = False
     """Created with O_EXCL and not stored yet."""
@@ -87,6 +86,8 @@ class Node:
     kernel_pages: ETag | None = None
     """The version whose pages the kernel may still hold."""
     reader: ObjectReader | None = None
+    leaving: bool = False
+    """Its name is about to go: whoever takes it away holds the upload lock, or waits for it."""
     unlinked: bool = False
     orphan: ObjectKey | None = None
     """Where the object of an unlinked open file was put aside."""
@@ -117,12 +118,18 @@ class Node:
     @property
     def busy(self) -> bool:
         """This mount knows better than OSS what the content is."""
-        return self.staged is not None or self.dirty or self.unlinked or self.uploading is not None
+        local = self.staged is not None or self.dirty or self.uploading is not None
+        return local or self.leaving or self.unlinked
 
     @property
     def pinned(self) -> bool:
         """This mount knows better than OSS what the node is: never refreshed, never dropped."""
         return self.busy or self.attributes_pending
+
+    @property
+    def attached(self) -> bool:
+        """Whether its directory knows it by its name; true for the root."""
+        return self.parent is None or self.parent.entries().children.get(self.name) is self
 
     @property
     def current_size(self) -> int:

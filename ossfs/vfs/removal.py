@@ -7,8 +7,11 @@ a stored version that handles still read is first copied to `.ossfs/orphans/`.
 import logging
 import socket
 import uuid
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+
+import trio
 
 from ossfs.errors import (
     AlreadyExists,
@@ -16,7 +19,9 @@ from ossfs.errors import (
     IsADirectory,
     NoEntry,
     NotADirectory,
+    NotFound,
     OssfsError,
+    Stale,
 )
 from ossfs.format.names import RESERVED
 from ossfs.store.base import ObjectInfo, ObjectStore
@@ -32,13 +37,15 @@ from ossfs.vfs.tree import Tree
 
 log = logging.getLogger(__name__)
 
+CLEAN_UP_SECONDS = 60
+"""How long a removal or rename that failed may take to delete the copies it made."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Displaced:
-    """A node whose name is about to go, and what it was before, should that fail."""
 
-    node: Node
-    info: ObjectInfo | None
+@dataclass(slots=True)
+class Departure:
+    """How the removal of one name goes; gone: nothing of the node is left under it."""
+
+    gone: bool = False
 
 
 class Removal:
@@ -74,19 +81,13 @@ class Removal:
             raise IsADirectory("is a directory")
         async with self._gate.shared(directory, node):
             self.check_still(node, directory)
-            key = self._tree.key(node)
-            displaced = await self.displace(node)
-            try:
-                async with node.upload_lock:
-                    await self.keep_marker(directory, node)
-                    if displaced.info is not None or node.attempted is not None:
-                        await self._store.delete(key)
-            except BaseException:
-                await self.put_back(displaced)
-                raise
-            self._tree.detach(node, self._clock())
+            async with self.taking(node) as departure:
+                await self.keep_marker(directory, node)
+                if node.info is not None or node.attempts:
+                    await self._store.delete(self._tree.child_key(directory, node.name))
+                departure.gone = True
+                self._tree.detach(node, self._clock())
         self._creation.entries_changed(directory)
-        await self.discard_if_closed(node)
 
     async def remove_directory(self, directory: Node, name: bytes) -> None:
         """rmdir(2)."""
@@ -95,20 +96,25 @@ class Removal:
             raise NotADirectory("not a directory")
         async with self._gate.exclusive(node, directory):
             self.check_still(node, directory)
-            await self.check_empty(node)
-            await self.keep_marker(directory, node)
-            await self._store.delete(self._tree.key(node))
-            node.unlinked = True
-            node.attributes_pending = False
-            self._detach_all(node)
+            node.leaving = True  # nothing can be made in it from now on
+            try:
+                await self.check_empty(node)
+                await self.keep_marker(directory, node)
+                await self._store.delete(self._tree.key(node))
+                self.drop_directory(node)
+            finally:
+                node.leaving = False
         self._creation.entries_changed(directory)
-        self._tree.release(node)
 
-    def _detach_all(self, node: Node) -> None:
+    def drop_directory(self, node: Node) -> None:
+        """Forget an empty directory, and what was remembered of names in it."""
+        node.unlinked = True
+        node.attributes_pending = False
         for _, below in reversed(list(self._tree.descendants(node))):
             self._tree.detach(below, self._clock())
             self._tree.release(below)
         self._tree.detach(node, self._clock())
+        self._tree.release(node)
 
     def check_still(self, node: Node, directory: Node) -> None:
         """Raises NoEntry if the node left the directory while something was waited for."""
@@ -117,7 +123,7 @@ class Removal:
 
     async def check_empty(self, directory: Node) -> None:
         """Raises DirectoryNotEmpty if this mount or OSS knows of anything in the directory."""
-        if any(child.pinned for child in directory.entries().children.values()):
+        if any(below.pinned for _, below in self._tree.descendants(directory)):
             raise DirectoryNotEmpty("directory is not empty")
         token: str | None = None
         while True:
@@ -135,7 +141,7 @@ class Removal:
         if directory is self._tree.root or directory.info is not None:
             return
         others = (child for child in directory.entries().children.values() if child is not leaving)
-        if any(child.info is not None for child in others):
+        if any(child.info is not None and not child.leaving for child in others):
             return
         key = self._tree.key(directory)
         try:
@@ -147,31 +153,46 @@ class Removal:
 
     # --- open files whose name goes --------------------------------------------------------------
 
-    async def displace(self, node: Node) -> Displaced:
-        """Make sure that open handles outlive the object. The caller holds the gate, not the upload
-        lock.
+    @asynccontextmanager
+    async def taking(self, node: Node) -> AsyncIterator[Departure]:
+        """Hold the upload lock of a file while its name is taken away, so that open handles outlive
+        the object. The caller holds the gate.
 
-        An upload under way is given up: nobody will find what it stores.
+        An upload under way is given up: nobody would find what it stores. Unless the body says that
+        the name is gone, everything is put back as it was.
         """
-        displaced = Displaced(node=node, info=node.info)
-        node.unlinked = True
+        departure = Departure()
+        node.leaving = True
         if node.uploading is not None:
             node.uploading.cancel()
         try:
             async with node.upload_lock:
                 info = node.info
-                if node.handles and node.staged is None and info is not None and info.size:
-                    await self._copy_aside(node, info)
-        except BaseException:
-            node.unlinked = False
-            raise
-        return displaced
+                try:
+                    if node.handles and node.staged is None and info is not None and info.size:
+                        await self._copy_aside(node, info)
+                    yield departure
+                finally:
+                    if departure.gone:
+                        node.unlinked = True
+                    else:
+                        await self._put_back(node, info)
+        finally:
+            node.leaving = False
+            if node.unlinked:
+                await self.discard_if_closed(node)
+            else:
+                self._saver.resume(node)
 
     async def _copy_aside(self, node: Node, info: ObjectInfo) -> None:
         name = f"{socket.gethostname()}-{uuid.uuid4().hex}"
         orphan = ObjectKey(f"{self._tree.key(self._tree.root)}{RESERVED}/orphans/{name}")
-        node.info = await self._copier.copy(info, orphan)
-        node.orphan = orphan
+        try:
+            node.info = await self._copier.copy(info, orphan)
+        except (NotFound, Stale):
+            node.epoch += 1  # another client removed or replaced it: handles are stale anyway
+        else:
+            node.orphan = orphan
         self.rebase(node)
 
     @staticmethod
@@ -181,16 +202,13 @@ class Removal:
             node.reader.close()
             node.reader = None
 
-    async def put_back(self, displaced: Displaced) -> None:
-        """The name did not go after all."""
-        node = displaced.node
+    async def _put_back(self, node: Node, info: ObjectInfo | None) -> None:
         orphan, node.orphan = node.orphan, None
-        node.info, node.unlinked = displaced.info, False
+        node.info, node.checked = info, NEVER
         if orphan is not None:
             self.rebase(node)
-            await self._delete_orphan(orphan)
-        if node.dirty:
-            self._saver.retry(node)
+            with trio.move_on_after(CLEAN_UP_SECONDS, shield=True):
+                await self._delete_orphan(orphan)
 
     async def discard_if_closed(self, node: Node) -> None:
         """Drop everything of an unlinked node that nobody has open."""
@@ -198,9 +216,9 @@ class Removal:
             return
         self._saver.let_go(node)
         self.rebase(node)
+        self._tree.release(node)
         if node.orphan is not None:
             await self._delete_orphan(node.orphan)
-        self._tree.release(node)
 
     async def _delete_orphan(self, key: ObjectKey) -> None:
         try:

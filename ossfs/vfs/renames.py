@@ -6,7 +6,8 @@ atomic to other hosts. What is not stored yet only changes its name here.
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
 
 import trio
 
@@ -29,13 +30,13 @@ from ossfs.transfer.copier import Copier
 from ossfs.transfer.parallel import for_each
 from ossfs.types import ObjectKey
 from ossfs.vfs.attribute_saving import AttributeSaver
-from ossfs.vfs.creation import Creation
+from ossfs.vfs.creation import Creation, check_exists
 from ossfs.vfs.gate import TreeGate, upwards
 from ossfs.vfs.kernel import Behaviour
 from ossfs.vfs.lookups import Lookups
 from ossfs.vfs.node import NEVER, Node
 from ossfs.vfs.remote import Remote
-from ossfs.vfs.removal import Displaced, Removal
+from ossfs.vfs.removal import CLEAN_UP_SECONDS, Departure, Removal
 from ossfs.vfs.saving import Saver
 from ossfs.vfs.tree import Tree
 
@@ -44,8 +45,13 @@ log = logging.getLogger(__name__)
 NOREPLACE = 1
 """RENAME_NOREPLACE of renameat2(2), the one flag that is supported."""
 
-TAKE_BACK_SECONDS = 60
-"""How long a failed directory rename may take to delete the copies it made."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """What was copied, and the copy."""
+
+    before: ObjectInfo
+    now: ObjectInfo
 
 
 class Renames:
@@ -123,36 +129,82 @@ class Renames:
     async def _rename_file(
         self, node: Node, directory: Node, new_directory: Node, name: str, target: Node | None
     ) -> None:
-        touched = [node, directory, new_directory] + ([target] if target is not None else [])
-        async with self._gate.shared(*touched):
+        async with self._gate.shared(node, directory, new_directory), AsyncExitStack() as held:
             self._removal.check_still(node, directory)
-            new_key = self._tree.child_key(new_directory, name)
-            displaced = await self._removal.displace(target) if target is not None else None
-            try:
-                async with node.upload_lock:
-                    await self._move(node, directory, new_key, displaced)
-            except BaseException:
-                if displaced is not None:
-                    await self._removal.put_back(displaced)
-                raise
-            self._relabel(node, new_directory, name, target)
-        if target is not None:
-            await self._removal.discard_if_closed(target)
+            check_exists(new_directory)
+            if target is not None and not target.attached:
+                target = None
+            departure: Departure | None = None
+            # In the order of their numbers, so that no two renames wait for each other.
+            if target is not None and target.ino < node.ino:
+                departure = await held.enter_async_context(self._removal.taking(target))
+            await held.enter_async_context(node.upload_lock)
+            if target is not None and departure is None:
+                departure = await held.enter_async_context(self._removal.taking(target))
+            await self._move(node, new_directory, name, target, departure)
 
     async def _move(
-        self, node: Node, directory: Node, new_key: ObjectKey, displaced: Displaced | None
+        self,
+        node: Node,
+        new_directory: Node,
+        name: str,
+        target: Node | None,
+        departure: Departure | None,
     ) -> None:
-        """Have under *new_key* what the node is, and nothing under its present key."""
-        old_key = self._tree.key(node)
-        if node.info is None:
-            if displaced is not None and displaced.info is not None:
-                # Only named so far, and the target is stored: its object must not come back.
-                await self._saver.upload_now(node, new_key, replaces=True)
-            return
-        moved = await self._copy(node, node.info, new_key)
+        """Once all is stored under the new key the name changes, and then what is old is deleted.
+
+        So nobody ever misses the node; if the deletion fails, both names stay.
+        """
+        directory, old_name, old_key = node.parent, node.name, self._tree.key(node)
+        assert directory is not None
         await self._removal.keep_marker(directory, node)
-        await self._store.delete(old_key)
-        self._adopt(node, moved)
+        try:
+            moved = await self._store_as(
+                node, self._tree.child_key(new_directory, name), target, old_key
+            )
+        except BaseException:
+            self._creation.unsure(new_directory, name)
+            raise
+        if departure is not None:
+            departure.gone = True
+        self._relabel(node, new_directory, name, target)
+        if moved is not None:
+            self._adopt(node, moved)
+            await self._delete_old([old_key], directory, old_name)
+
+    async def _store_as(
+        self, node: Node, new_key: ObjectKey, target: Node | None, old_key: ObjectKey
+    ) -> ObjectInfo | None:
+        """Have under *new_key* what is stored of the node: the copy, None if nothing is.
+
+        Nothing of the target comes back, either.
+        """
+        if node.info is not None:
+            try:
+                return await self._copy(node, node.info, new_key)
+            except (NotFound, NoEntry):
+                if not node.dirty:
+                    raise NoEntry("another client removed the file") from None
+                node.info = None
+        if node.attempts:
+            await self._store.delete(old_key)
+            node.attempts.clear()
+        if target is not None and (target.info is not None or target.attempts):
+            await self._saver.upload_now(node, new_key, replaces=True)
+            if node.info is None:
+                raise NoEntry("the file was removed")
+        return None
+
+    async def _delete_old(self, keys: list[ObjectKey], directory: Node, name: str) -> None:
+        try:
+            if len(keys) == 1:
+                await self._store.delete(keys[0])
+            else:
+                await self._store.delete_many(keys)
+        except BaseException:
+            log.warning("renamed, but what stands under the old name could not be deleted")
+            self._creation.unsure(directory, name)
+            raise
 
     async def _copy(self, node: Node, info: ObjectInfo, new_key: ObjectKey) -> ObjectInfo:
         """Copy the object; attributes that wait to be stored ride along as its tags."""
@@ -165,7 +217,8 @@ class Renames:
             found = await self._remote.file(info.key)
             if found is None or found.info is None:
                 raise NoEntry("another client removed the file") from None
-            self._lookups.learn(node, found)
+            if node.staged is None:
+                self._lookups.learn(node, found)
             moved = await self._copier.copy(found.info, new_key)
         else:
             if tags is not None and node.attributes is before:
@@ -192,8 +245,10 @@ class Renames:
         when = self._clock()
         if target is not None:
             self._tree.detach(target, when)
+        self._creation.make_way(directory, name)
         self._tree.detach(node, when)
         self._tree.attach(directory, name, node)
+        node.exclusive = False
 
     # --- directories -----------------------------------------------------------------------------
 
@@ -203,20 +258,31 @@ class Renames:
         touched = [directory, new_directory] + ([target] if target is not None else [])
         async with self._gate.exclusive(node, *touched):
             self._removal.check_still(node, directory)
+            check_exists(new_directory)
             if target is not None:
                 await self._removal.check_empty(target)
-            source = self._tree.key(node)
+            await self._removal.keep_marker(directory, node)
+            source, old_name = self._tree.key(node), node.name
             goal = self._tree.directory_key(new_directory, name)
             keys = await self._keys_below(source)
-            moved = await self._copy_all(source, goal, keys)
-            await self._removal.keep_marker(directory, node)
-            await self._store.delete_many(keys)
+            self._check_lengths(node, source, goal, keys)
+            moved = await self._copy_all(source, goal, keys, replaces=target is not None)
             if target is not None:
-                target.unlinked = True
+                self._removal.drop_directory(target)
             self._relabel(node, new_directory, name, target)
             self._adopt_all(node, moved)
-        if target is not None:
-            self._tree.release(target)
+            if keys:
+                await self._delete_old(keys, directory, old_name)
+
+    def _check_lengths(self, top: Node, source: str, goal: str, keys: list[ObjectKey]) -> None:
+        """Raises NameTooLong if anything in the directory, stored or not, would have too long a
+        key.
+        """
+        below = [key[len(source) :] for key in keys]
+        below += [path for path, _ in self._tree.descendants(top)]
+        longest = max((len(path.encode()) for path in below), default=0)
+        if longest + len(goal.encode()) > KEY_MAX:
+            raise NameTooLong("keys in the directory would be above 1,023 bytes")
 
     async def _keys_below(self, source: str) -> list[ObjectKey]:
         """All keys of the directory, its marker among them; what ossfs keeps for itself stays
@@ -233,35 +299,44 @@ class Renames:
                 return keys
 
     async def _copy_all(
-        self, source: str, goal: str, keys: list[ObjectKey]
-    ) -> dict[str, ObjectInfo]:
+        self, source: str, goal: str, keys: list[ObjectKey], *, replaces: bool
+    ) -> dict[str, Moved]:
         """Copy every key; returns what now stands under each path below *goal*.
 
-        If one cannot be copied the others are taken back, and the error is raised.
+        If one cannot be copied the others are taken back, and the error is raised. replaces: there
+        is a directory, whose marker stays in that case.
         """
-        moved: dict[str, ObjectInfo] = {}
-        longest = max((len(key.encode()) for key in keys), default=0)
-        if longest - len(source.encode()) + len(goal.encode()) > KEY_MAX:
-            raise NameTooLong("keys in the directory would be above 1,023 bytes")
+        moved: dict[str, Moved] = {}
+        begun: list[ObjectKey] = []
 
         async def copy(key: ObjectKey) -> None:
             below = key[len(source) :]
             try:
                 info = await self._store.head(key)
-                moved[below] = await self._copier.copy(info, ObjectKey(goal + below))
+                if below or not replaces:
+                    begun.append(ObjectKey(goal + below))
+                stored = await self._copier.copy(info, ObjectKey(goal + below))
             except NotFound:
                 return  # another client deleted it meanwhile
+            moved[below] = Moved(before=info, now=stored)
 
         try:
-            if keys:
-                await for_each(keys, copy, limit=min(self._behaviour.parallel, len(keys)))
+            # The marker is the last one, so that a directory in its place stays what it is until
+            # nothing else can fail.
+            inner = [key for key in keys if key != source]
+            if inner:
+                await for_each(inner, copy, limit=min(self._behaviour.parallel, len(inner)))
+            if len(inner) < len(keys):
+                await copy(ObjectKey(source))
         except BaseException:
-            await self._take_back([ObjectKey(goal + below) for below in moved])
+            await self._take_back(begun)
             raise
         return moved
 
     async def _take_back(self, copies: list[ObjectKey]) -> None:
-        with trio.move_on_after(TAKE_BACK_SECONDS, shield=True):
+        if not copies:
+            return
+        with trio.move_on_after(CLEAN_UP_SECONDS, shield=True):
             try:
                 await self._store.delete_many(copies)
             except OssfsError as error:
@@ -269,13 +344,19 @@ class Renames:
                     "%d copies of a failed rename stay in the bucket: %s", len(copies), error
                 )
 
-    def _adopt_all(self, top: Node, moved: dict[str, ObjectInfo]) -> None:
-        top.info = moved.get("")
-        for path, node in self._tree.descendants(top):
-            info = moved.get(f"{path}/" if node.is_directory else path)
-            if info is None:
+    def _adopt_all(self, top: Node, moved: dict[str, Moved]) -> None:
+        for path, node in [("", top), *self._tree.descendants(top)]:
+            copied = moved.get(f"{path}/" if node.is_directory and path else path)
+            if node.is_directory:
+                node.info = None if copied is None else copied.now
+                node.checked = self._clock()
+            elif copied is None:
                 node.checked = NEVER
-            elif node.is_directory:
-                node.info = info
+                if node.dirty:
+                    node.info = None
             else:
-                self._adopt(node, info)
+                known = node.info
+                self._adopt(node, copied.now)
+                if known is not None and known.etag != copied.before.etag and not node.busy:
+                    node.size, node.checked = copied.now.size, NEVER
+                    self._lookups.replaced(node)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import trio
 
 from ossfs import log as names_in_log
-from ossfs.errors import AlreadyExists, OssfsError, StoreError
+from ossfs.errors import AlreadyExists, OssfsError
 from ossfs.format.attributes import Attributes
 from ossfs.staging.area import StagingArea
 from ossfs.staging.staged import FrozenFile, StagedFile
@@ -84,8 +84,13 @@ class Saver:
         node.generation += 1
 
     def let_go(self, node: Node) -> None:
-        """Drop staged content that OSS has, once nobody can write to the node any more."""
-        idle = not node.handles if node.unlinked else not node.writers and not node.dirty
+        """Drop staged content that OSS has, once nobody can write to the node any more.
+
+        Not while the name is about to go: handles that read may need it then.
+        """
+        idle = not node.writers and not node.dirty and not node.leaving
+        if node.unlinked:
+            idle = not node.handles
         if node.staged is not None and idle:
             node.size = node.staged.size
             node.staged.close()
@@ -104,17 +109,21 @@ class Saver:
     async def store_content(self, node: Node) -> None:
         """The same for content alone."""
         wanted = node.generation
-        if node.stored >= wanted or node.unlinked:
+        if not _lacks(node, wanted):
             return
-        async with self._gate.shared(node), node.upload_lock:
-            if node.stored >= wanted or node.unlinked:
-                return
-            await self.upload_now(node, self._tree.key(node))
+        async with self._gate.shared(node):
+            while _lacks(node, wanted):
+                async with node.upload_lock:
+                    # One whose name is about to go is uploaded only if the name stays after all,
+                    # for which the next turn of the lock waits.
+                    if _lacks(node, wanted) and not node.leaving:
+                        await self.upload_now(node, self._tree.key(node))
 
     async def upload_now(self, node: Node, key: ObjectKey, *, replaces: bool = False) -> None:
         """Upload the staged content to *key*. The caller holds the gate and the node's upload lock.
 
-        replaces: an object under *key* is known and meant to be replaced.
+        replaces: an object under *key* is known and meant to be replaced. Whoever takes the name
+        away may give the upload up; this then returns with nothing stored.
         """
         assert node.staged is not None
         frozen = node.staged.freeze()
@@ -126,18 +135,23 @@ class Saver:
         except OssfsError as error:
             node.failure = error
             log.warning("%s is not stored yet: %s", names_in_log.name(key), error)
+            if error.retryable:
+                _may_be_stored(node, attributes)
             self.retry(node)
+            raise
+        except trio.Cancelled:
+            _may_be_stored(node, attributes)
             raise
         finally:
             node.uploading = None
             frozen.close()
-        if info is None or node.unlinked:
-            # Unlinked meanwhile: whoever did that deletes what may have been stored.
-            node.attempted = attributes
+        if info is None:
+            _may_be_stored(node, attributes)
             return
         node.stored = generation
-        node.failure = node.attempted = None
+        node.failure = None
         node.exclusive = False
+        node.attempts.clear()
         self._adopt(node, info)
         node.attributes_pending = False
         if node.attributes is not attributes:
@@ -145,9 +159,11 @@ class Saver:
         self.let_go(node)
 
     def _adopt(self, node: Node, info: ObjectInfo) -> None:
-        """What this mount just stored is what the kernel's pages show."""
+        """Pages of the kernel that showed the version before show what this mount just stored."""
+        before = None if node.info is None else node.info.etag
+        if node.kernel_pages == before:
+            node.kernel_pages = info.etag
         node.info, node.size = info, info.size
-        node.kernel_pages = info.etag
         node.checked = self._clock()
         if node.reader is not None:
             node.reader.close()
@@ -177,37 +193,28 @@ class Saver:
         try:
             return await upload(forbid_overwrite=fresh)
         except AlreadyExists:
-            if not fresh or (node.exclusive and not await self._own_attempt(node, key)):
+            if not fresh:
                 raise
-            log.warning("another client created %s; the last close wins", names_in_log.name(key))
+            if not await self._own_attempt(node, key):
+                if node.exclusive:
+                    raise
+                name = names_in_log.name(key)
+                log.warning("another client created %s; the last close wins", name)
+            node.exclusive = False
             return await upload(forbid_overwrite=False)
-        except StoreError as error:
-            if error.retryable:
-                node.attempted = attributes
-            raise
 
-    async def upload_new(self, node: Node, key: ObjectKey) -> None:
-        """Upload a node that has no name yet. Raises AlreadyExists; nothing stays staged on
-        failure.
+    async def upload_new(self, node: Node, key: ObjectKey, content: bytes) -> None:
+        """Upload a node that has no name yet, with *content*. Raises AlreadyExists.
 
-        The caller holds the gate and the upload lock.
+        The caller holds the gate; nobody else knows the node.
         """
-        assert node.staged is not None
         node.exclusive = True
-        frozen = node.staged.freeze()
-        try:
-            info = await self._put(node, key, frozen, node.attributes, replaces=False)
-        except BaseException:
-            node.unlinked = True
-            self.let_go(node)
-            self._tree.release(node)
-            raise
-        finally:
-            frozen.close()
+        with contextlib.closing(self._staging.create()) as staged:
+            staged.pwrite(0, content)
+            with contextlib.closing(staged.freeze()) as frozen:
+                info = await self._put(node, key, frozen, node.attributes, replaces=False)
         node.exclusive = False
-        node.stored = node.generation
         self._adopt(node, info)
-        self.let_go(node)
 
     async def _foreign_tags(self, node: Node, key: ObjectKey) -> dict[str, str]:
         """Ask for the object that is about to be replaced; its foreign tags go on to the new
@@ -227,12 +234,20 @@ class Saver:
         """Whether the object in the way is what an earlier upload of ours left, whose answer was
         lost.
         """
-        if node.attempted is None:
+        if not node.attempts:
             return False
         found = await self._remote.file(key)
-        return found is not None and found.attributes == node.attempted
+        return found is not None and found.attributes in node.attempts
 
     # --- again and again ----------------------------------------------------------------------
+
+    def resume(self, node: Node) -> None:
+        """The name stays after all: so does what is due to be stored under it."""
+        if node.dirty:
+            self.retry(node)
+        elif node.attributes_pending:
+            self._attributes.changed(node)
+        self.let_go(node)
 
     def retry(self, node: Node) -> None:
         """Keep trying in the background until the node is stored or unlinked."""
@@ -255,7 +270,8 @@ class Saver:
 
     def store_later(self, node: Node) -> None:
         """Upload in the background what a mapping wrote after the last flush."""
-        self._spawn(self._store_quietly, node)
+        if not node.retrying:
+            self._spawn(self._store_quietly, node)
 
     async def _store_quietly(self, node: Node) -> None:
         with contextlib.suppress(OssfsError):  # logged where it failed, and retried
@@ -284,3 +300,14 @@ class Saver:
             if waiting:
                 await for_each(waiting, attempt, limit=min(DRAIN_PARALLEL, len(waiting)))
         return self.unsaved()
+
+
+def _lacks(node: Node, generation: int) -> bool:
+    """Whether the bucket should hold that generation of the content, and does not."""
+    return node.stored < generation and not node.unlinked
+
+
+def _may_be_stored(node: Node, attributes: Attributes) -> None:
+    """The answer to an upload was lost."""
+    if attributes not in node.attempts:
+        node.attempts.append(attributes)

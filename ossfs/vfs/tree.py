@@ -97,11 +97,10 @@ class Tree:
     def detach(self, node: Node, when: float) -> None:
         """Take *node* out of its directory, whose name is known to be free from *when* on."""
         directory = node.parent
-        if directory is None:
+        if directory is None or not node.attached:
             return
         folder = directory.entries()
-        if folder.children.get(node.name) is node:
-            del folder.children[node.name]
+        del folder.children[node.name]
         folder.absent[node.name] = when
         if folder.listing is not None:
             folder.listing.names.pop(node.name, None)
@@ -141,13 +140,11 @@ class Tree:
 
     @staticmethod
     def _held(node: Node) -> bool:
-        return bool(
-            node.lookups
-            or node.handles
-            or node.pinned
-            or node.retrying
-            or (node.folder is not None and node.folder.children)
-        )
+        if node.lookups or node.handles or node.retrying:
+            return True
+        if node.unlinked:
+            return False
+        return node.pinned or bool(node.folder is not None and node.folder.children)
 
     def _drop(self, node: Node) -> None:
         directory = node.parent
