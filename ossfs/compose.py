@@ -50,6 +50,8 @@ log = logging.getLogger(__name__)
 CLOSE_SECONDS = 5
 REUPLOAD_MAX = 1 << 30
 ANY_SIZE = 1 << 62
+LAST_TIMEOUTS = 5
+"""Once the mount is gone, content that is not stored yet is tried for so many times --timeout."""
 
 NOT_STORED = 6
 """Exit code of a mount that ended with something not stored."""
@@ -103,6 +105,7 @@ def _build_session(
         mountpoint=config.mountpoint,
         source=config.where.url,
         control=_state(config).control,
+        drain_seconds=LAST_TIMEOUTS * config.connection.timeout,
         allow_other=config.mount.allow_other,
         read_only=config.mount.read_only,
         no_exec=config.mount.no_exec,

@@ -34,17 +34,21 @@ Slow closes must never keep a stat waiting; uploads have limits of their own.
 """
 
 READ_AHEAD_KIB = 1024
-LAST_DRAIN_SECONDS = 300.0
-"""How long staged content is tried after the mount is gone; then its loss is logged."""
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionOptions:
-    """source: as the mount table shows it, `oss://bucket/prefix`; control: path of the socket."""
+    """source: as the mount table shows it, `oss://bucket/prefix`; control: path of the socket;
+    drain_seconds: how long staged content is tried after the mount is gone; then its loss is
+    logged.
+    """
 
     mountpoint: Path
     source: str
     control: Path
+    drain_seconds: float = 300.0
     allow_other: bool = False
     read_only: bool = False
     no_exec: bool = False
@@ -84,6 +88,8 @@ class Session:
         self._options = options
         self._facts = facts
         self._ready = ready
+        self._mounted = False
+        self._last_drain = trio.CancelScope()
 
     async def run(self) -> list[Unsaved]:
         """Mount, serve, and return what could not be stored.
@@ -92,17 +98,18 @@ class Session:
         """
         self._mount()
         planned = False
-        try:
-            async with trio.open_nursery() as nursery:
+        async with trio.open_nursery() as nursery:
+            try:
                 await nursery.start(self._signals)
                 await nursery.start(self._control)
                 nursery.start_soon(self._announce)
                 await pyfuse3.main(max_tasks=TASKS, min_tasks=TASKS // 4)
                 planned = True
-                left = await self._drain_finally()
-                nursery.cancel_scope.cancel()
-        finally:
-            self._close(planned=planned)
+            finally:
+                # Before the last drain: nobody answers any more, so whoever entered would hang.
+                self._close(planned=planned)
+            left = await self._drain_finally()
+            nursery.cancel_scope.cancel()
         return left
 
     def _mount(self) -> None:
@@ -118,6 +125,7 @@ class Session:
                 " (is /dev/fuse there, and may this user mount? allow_other needs"
                 " user_allow_other in /etc/fuse.conf)"
             ) from error
+        self._mounted = True
 
     def _close(self, *, planned: bool) -> None:
         if not planned:
@@ -126,6 +134,7 @@ class Session:
                 " until it is unmounted",
                 self._options.mountpoint,
             )
+        self._mounted = False
         pyfuse3.close(unmount=planned)
 
     async def _announce(self) -> None:
@@ -160,19 +169,36 @@ class Session:
                     if first:
                         nursery.start_soon(self._drain_and_end)
                     else:
-                        pyfuse3.terminate()
+                        self._end()
+                        self._last_drain.cancel()
                     first = False
 
     async def _drain_and_end(self) -> None:
-        await self._filesystem.drain(LAST_DRAIN_SECONDS)
-        pyfuse3.terminate()
+        await self._filesystem.drain(self._options.drain_seconds)
+        self._end()
+
+    def _end(self) -> None:
+        """Let requests under way finish and take no more; does nothing once the mount is gone."""
+        if self._mounted:
+            pyfuse3.terminate()
 
     async def _drain_finally(self) -> list[Unsaved]:
         """The mount is gone: try to store the rest, and log what is lost if it cannot be."""
-        left = await self._filesystem.drain(LAST_DRAIN_SECONDS)
+        with self._last_drain:
+            self._last_drain.deadline = trio.current_time() + self._options.drain_seconds
+            await self._drain_patiently()
+        left = self._filesystem.unsaved()
         for item in left:
             log.error("%s was not stored: %s", names_in_log.name(item.key), item.reason)
         return left
+
+    async def _drain_patiently(self) -> None:
+        """An attempt fails while OSS is out of reach; nobody else will make another one."""
+        pause = FIRST_PAUSE
+        while left := await self._filesystem.drain(math.inf):
+            log.warning("%d files are not stored yet; trying again", len(left))
+            await trio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
 
     # --- the control socket ----------------------------------------------------------------------
 
