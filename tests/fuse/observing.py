@@ -1,0 +1,25 @@
+"""What a mount says of its files, and what close(2) says."""
+
+import os
+from pathlib import Path
+
+from tests.fuse.mounting import Mount
+
+
+def error_of_close(path: Path, content: bytes) -> int:
+    """Write a file; returns the errno of close(2), 0 if there is none."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    assert os.write(descriptor, content) == len(content)
+    try:
+        os.close(descriptor)
+    except OSError as error:
+        return error.errno or -1
+    return 0
+
+
+def upload_state(path: Path) -> str:
+    return os.getxattr(path, "user.ossfs.upload").decode()
+
+
+def pending(one: Mount) -> int:
+    return int(os.getxattr(one.path, "user.ossfs.pending"))
