@@ -1,0 +1,47 @@
+"""One bucket and one mount for each test; time passes only while everything waits."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+
+from ossfs.store.memory import MemoryStore
+from tests.keys.fakes import FakeKey, private_pem, rsa_key
+from tests.vfs.world import Mount, Wall, World, load_key
+
+
+@pytest.fixture(scope="session")
+def rsa_master(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A master key as users have it."""
+    path = tmp_path_factory.mktemp("keys") / "key.pem"
+    path.write_bytes(private_pem(rsa_key(0)))
+    path.chmod(0o600)
+    return load_key(path)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sleeping takes no time in these tests."""
+    here = Path(__file__).parent
+    for item in items:
+        if isinstance(item, pytest.Function) and item.path.is_relative_to(here):
+            item.add_marker(pytest.mark.trio(run=run), append=False)
+
+
+def run(main: Callable[[], Awaitable[Any]], **options: Any) -> Any:
+    """trio.run by a clock that jumps to the next deadline."""
+    return trio.run(main, **options | {"clock": trio.testing.MockClock(autojump_threshold=0)})
+
+
+@pytest.fixture
+async def world(tmp_path: Path, nursery: trio.Nursery) -> AsyncIterator[World]:
+    wall = Wall()
+    store = MemoryStore(clock=wall.seconds)
+    yield World(store, nursery, tmp_path, FakeKey(), wall)
+
+
+@pytest.fixture
+async def mount(world: World) -> Mount:
+    return world.mount()
