@@ -62,9 +62,9 @@ def mount(place: Place, oss: Oss) -> Iterator[MakeMount]:
         one.clean_up()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def shared(place: Place, oss: Oss) -> Iterator[Mount]:
-    """One mount for the tests of a module, each of which works in a directory of its own."""
+    """One mount for all tests that harm nobody, each of which works in a directory of its own."""
     one = Mount(place, oss.new_bucket())
     try:
         yield one.start()
@@ -77,7 +77,7 @@ def shared(place: Place, oss: Oss) -> Iterator[Mount]:
 def work(shared: Mount, request: pytest.FixtureRequest) -> Iterator[Path]:
     """The directory of one test in the shared mount."""
     known = len(shared.log)
-    made = shared.path / re.sub(r"\W+", "-", request.node.name)[:100]
+    made = shared.path / re.sub(r"\W+", "-", f"{request.module.__name__}-{request.node.name}")[-150:]
     made.mkdir()
     yield made
     print(shared.log[known:])  # shown if the test has failed
