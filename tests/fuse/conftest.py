@@ -77,7 +77,9 @@ def shared(place: Place, oss: Oss) -> Iterator[Mount]:
 def work(shared: Mount, request: pytest.FixtureRequest) -> Iterator[Path]:
     """The directory of one test in the shared mount."""
     known = len(shared.log)
-    made = shared.path / re.sub(r"\W+", "-", f"{request.module.__name__}-{request.node.name}")[-150:]
+    made = (
+        shared.path / re.sub(r"\W+", "-", f"{request.module.__name__}-{request.node.name}")[-150:]
+    )
     made.mkdir()
     yield made
     print(shared.log[known:])  # shown if the test has failed
