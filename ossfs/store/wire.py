@@ -103,16 +103,18 @@ class TlsWire:
             await self._refill()
 
     def _decrypt_into(self, target: memoryview) -> int | None:
-        """All that has arrived, as far as it fits; None if that is no whole record."""
+        """All that has arrived and fits; 0 at the end; None if it is no whole record."""
         got = 0
         try:
             while got < len(target):
                 # With a buffer it returns a count, which its annotation does not say.
-                got += self._tls.read(len(target) - got, target[got:])  # type: ignore[operator]
+                count: int = self._tls.read(len(target) - got, target[got:])  # type: ignore[assignment]
+                # The server's word that nothing follows is no exception but a count of none.
+                if not count:
+                    break
+                got += count
         except ssl.SSLWantReadError:
             return got or None
-        except ssl.SSLZeroReturnError:
-            return got
         except ssl.SSLEOFError:
             if not got:
                 # Anyone on the way can end a TCP connection; only TLS itself can end the answer.

@@ -1,7 +1,10 @@
 import datetime as dt
 import ipaddress
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -158,6 +161,73 @@ async def test_a_server_that_ends_tcp_in_place_of_tls_is_not_believed(
     with pytest.raises(httpx.ReadError):
         await _ask(transport, server.port)
     await transport.aclose()
+
+
+_TLS_VERSIONS = pytest.mark.parametrize(
+    "version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["1.2", "1.3"]
+)
+
+
+@asynccontextmanager
+async def _ending_tls_after(
+    answer: bytes, tmp_path: Path, version: ssl.TLSVersion
+) -> AsyncIterator[int]:
+    """The port of a server whose end of TLS comes with its answer, in one write."""
+    authority = _authority(tmp_path / "a", "127.0.0.1")
+    authority.server.maximum_version = version
+
+    async def serve(stream: trio.SocketStream) -> None:
+        inbound, outbound = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = authority.server.wrap_bio(inbound, outbound, server_side=True)
+        for step in (tls.do_handshake, tls.read):
+            while True:
+                try:
+                    step()
+                    break
+                except ssl.SSLWantReadError:
+                    await stream.send_all(outbound.read())
+                    inbound.write(await stream.receive_some())
+            await stream.send_all(outbound.read())
+        if answer:
+            tls.write(answer)
+        with pytest.raises(ssl.SSLWantReadError):
+            tls.unwrap()
+        await stream.send_all(outbound.read())
+        await stream.receive_some()
+
+    async with trio.open_nursery() as nursery:
+        listeners = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
+        yield listeners[0].socket.getsockname()[1]
+        nursery.cancel_scope.cancel()
+
+
+@_TLS_VERSIONS
+@pytest.mark.parametrize(
+    ("answer", "body"),
+    [
+        (b"HTTP/1.1 200 OK\r\n\r\nuntil the end", b"until the end"),
+        (b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3\r\n\r\nall", b"all"),
+    ],
+)
+async def test_the_end_of_tls_is_the_end_of_the_answer(
+    tmp_path: Path, version: ssl.TLSVersion, answer: bytes, body: bytes
+) -> None:
+    async with _ending_tls_after(answer, tmp_path, version) as port:
+        transport = Transport(tls=client_context(ca_bundle=tmp_path / "a" / "ca.pem"))
+        assert await _ask(transport, port) == body
+        await transport.aclose()
+
+
+@_TLS_VERSIONS
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"])
+async def test_the_end_of_tls_before_that_of_the_answer_is_an_error(
+    tmp_path: Path, version: ssl.TLSVersion, answer: bytes
+) -> None:
+    async with _ending_tls_after(answer, tmp_path, version) as port:
+        transport = Transport(tls=client_context(ca_bundle=tmp_path / "a" / "ca.pem"))
+        with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError), match="closed in the"):
+            await _ask(transport, port)
+        await transport.aclose()
 
 
 async def test_a_server_without_tls_is_refused_in_time(
