@@ -271,7 +271,11 @@ def _caller(ctx: RequestContext) -> Caller:
 
 
 def _file_info(opened: Opened) -> FileInfo:
-    return FileInfo(fh=FileHandleT(opened.handle), keep_cache=opened.keep_pages)
+    return FileInfo(
+        fh=FileHandleT(opened.handle),
+        keep_cache=opened.keep_pages,
+        direct_io=opened.past_pages,
+    )
 
 
 def _entry(stat: Stat) -> EntryAttributes:

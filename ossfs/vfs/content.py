@@ -43,10 +43,13 @@ MAX_SIZE = 48_800_000_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """keep_pages: the kernel's cached pages are those of the version that was opened."""
+    """keep_pages: the kernel's cached pages are those of the version that was opened; past_pages:
+    the kernel must neither use nor fill them for this handle.
+    """
 
     handle: HandleId
     keep_pages: bool
+    past_pages: bool = False
 
 
 class Content:
@@ -110,7 +113,10 @@ class Content:
         version = node.info.etag if node.info is not None else None
         keep = node.kernel_pages == version
         node.kernel_pages = version
-        return Opened(handle=self._handles.add(handle), keep_pages=keep)
+        # Handles share the kernel's pages: one that has become stale must not find there what
+        # another client stored, and read a mixture of two versions.
+        past = node.epoch > 0 and node.handles > 1 and self._handles.any_stale(node)
+        return Opened(handle=self._handles.add(handle), keep_pages=keep, past_pages=past)
 
     async def _wait_for_removal(self, node: Node) -> None:
         """If the name is about to go, find out whether it does. Raises StaleHandle if it did and

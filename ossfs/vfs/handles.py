@@ -72,6 +72,13 @@ class HandleTable:
         self._open[number] = handle
         return number
 
+    def any_stale(self, node: Node) -> bool:
+        """Whether a handle of *node* is open that another client's version made stale."""
+        return any(
+            isinstance(handle, FileHandle) and handle.node is node and handle.epoch != node.epoch
+            for handle in self._open.values()
+        )
+
     def file(self, number: HandleId) -> FileHandle:
         """Raises BadHandle."""
         handle = self._open.get(number)
