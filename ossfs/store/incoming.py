@@ -1,7 +1,8 @@
 """One HTTP/1.1 answer being received, without any I/O: head and body out of the bytes that arrive.
 
 Rules of this file: the body goes into one buffer of its announced length, which the caller may also
-fill directly (`rest` and `filled`); a server never makes us take more memory than `limit` allows.
+fill directly (`rest` and `filled`); a server never makes us take more memory than `limit` allows,
+nor read what is neither head nor body for long.
 """
 
 import re
@@ -12,6 +13,8 @@ import httptools
 from ossfs.types import Buffer
 
 _HEAD_LIMIT = 64 * 1024
+# Room for the length of a chunk, an extension that nobody needs, and line ends.
+_CHUNK_FRAME_BYTES = 64
 
 
 class MalformedError(Exception):
@@ -36,7 +39,8 @@ class Incoming:
         self._received = 0
         self._room = memoryview(b"")
         self._gathered = bytearray()
-        self._head_bytes = 0
+        self._other_bytes = 0
+        self._other_limit = _HEAD_LIMIT
         self._surplus = False
         self._refusal = ""
         self._until_end = False
@@ -57,8 +61,7 @@ class Incoming:
 
     def feed(self, data: memoryview) -> None:
         """Takes what arrived. Raises MalformedError."""
-        if not self.has_head:
-            self._head_bytes += len(data)
+        self._other_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as exc:
@@ -66,8 +69,8 @@ class Incoming:
             self._surplus = True
             if not self.complete:
                 raise MalformedError(self._refusal or "the answer is not HTTP") from exc
-        if not self.has_head and self._head_bytes > _HEAD_LIMIT:
-            raise MalformedError("the head of the answer is too long")
+        if not self.complete and self._other_bytes > self._other_limit:
+            raise MalformedError("the head, the chunk lengths or the trailers are too long")
 
     def end(self) -> None:
         """The stream ended. Raises MalformedError unless that ends the body."""
@@ -123,8 +126,13 @@ class Incoming:
         self._room = memoryview(bytearray(self._length))
         self.complete = self._length == 0
 
+    def on_chunk_header(self) -> None:
+        """Callback of the parser."""
+        self._other_limit += _CHUNK_FRAME_BYTES
+
     def on_body(self, data: bytes) -> None:
         """Callback of the parser."""
+        self._other_bytes -= len(data)
         if self.complete:
             self._surplus = True
         elif self._length is None:

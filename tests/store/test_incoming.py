@@ -116,6 +116,30 @@ def test_garbage_is_malformed_and_takes_no_memory(answer: bytes) -> None:
         _receive([answer])
 
 
+@pytest.mark.parametrize(
+    ("begin", "more"),
+    [
+        (b"0\r\nX: ", b"a" * 1000),
+        (b"0\r\n", b"X: y\r\n" * 100),
+        (b"5;", b"a" * 1000),
+        (b"1;" + b"a" * 100 + b"\r\n", b"b\r\n1;" + b"a" * 100 + b"\r\n"),
+    ],
+    ids=["long trailer", "many trailers", "long extension", "many extensions"],
+)
+def test_what_is_neither_head_nor_body_is_limited(begin: bytes, more: bytes) -> None:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with pytest.raises(MalformedError, match="too long"):
+        _receive([head, begin, *[more] * 5000], limit=9999)
+
+
+def test_a_body_may_come_in_very_many_chunks() -> None:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunks = [b"00000001;a\r\nb\r\n"] * 50_000
+    incoming = _receive([head, *chunks, b"0\r\n\r\n"], limit=50_000)
+    assert incoming.complete
+    assert bytes(incoming.body) == b"b" * 50_000
+
+
 @given(st.binary(max_size=200))
 def test_any_bytes_are_an_answer_or_malformed(data: bytes) -> None:
     incoming = Incoming(limit=100, bodiless=False)
