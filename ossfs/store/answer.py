@@ -15,6 +15,8 @@ from ossfs.store.xml import BadAnswer, ErrorDocument, etag_of, parse_delete, par
 from ossfs.types import Buffer, ETag, ObjectKey
 
 _META = "x-oss-meta-"
+# Far more than OSS ever says of a refusal; parsing this much delays nobody.
+_ERROR_BYTES = 64 * 1024
 _MESSAGE_CHARACTERS = 300
 _RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
 
@@ -156,7 +158,7 @@ def _document(answer: Answer) -> ErrorDocument:
         # An answer to HEAD has no body; its document travels in a header.
         in_header = answer.headers.get("x-oss-err", "")
         body = answer.body or base64.b64decode(in_header, validate=True)
-        return parse_error(body) if body else ErrorDocument()
+        return parse_error(body) if 0 < len(body) <= _ERROR_BYTES else ErrorDocument()
     except (BadAnswer, binascii.Error, ValueError):
         return ErrorDocument()
 

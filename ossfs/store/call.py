@@ -15,8 +15,9 @@ from ossfs.store.signing import escape
 from ossfs.types import Buffer, ETag, ObjectKey
 
 PUT_LIMIT = 5 * 2**30
-_DOCUMENT_BYTES = 64 << 20
-_ERROR_BYTES = 1 << 20
+_DOCUMENT_BYTES = 1 << 20
+# A thousand keys of 1,023 bytes, each of them percent-encoded, take a little more than 3 MB.
+_LONG_DOCUMENT_BYTES = 8 << 20
 _DELETE_KEYS = 1000
 _DELETE_BYTES = 1_900_000
 
@@ -26,7 +27,8 @@ class Call:
     """One request to the bucket, or to an object in it.
 
     operation: the vendor's name, for the log; key "": the bucket; repeatable: sending it twice has
-    the effect of sending it once, and the same answer; max_body: bytes of the answer.
+    the effect of sending it once, and the same answer; max_body: bytes of the answer;
+    is_document: the answer is XML, if anything.
     """
 
     operation: str
@@ -38,6 +40,7 @@ class Call:
     repeatable: bool = True
     slow: bool = False
     max_body: int = _DOCUMENT_BYTES
+    is_document: bool = True
 
 
 def head(key: ObjectKey) -> Call:
@@ -52,8 +55,15 @@ def get(key: ObjectKey, start: int, length: int | None, if_match: ETag | None) -
         last = "" if length is None else start + length - 1
         headers["range"] = f"bytes={start}-{last}"
         headers["x-oss-range-behavior"] = "standard"
-    limit = PUT_LIMIT if length is None else length + _ERROR_BYTES
-    return Call(operation="GetObject", method="GET", key=key, headers=headers, max_body=limit)
+    return Call(
+        operation="GetObject",
+        method="GET",
+        key=key,
+        headers=headers,
+        # A refusal of a short range may be longer than the range.
+        max_body=PUT_LIMIT if length is None else length + _DOCUMENT_BYTES,
+        is_document=False,
+    )
 
 
 def _tagging(tags: Mapping[str, str]) -> str:
@@ -201,6 +211,7 @@ def _delete_batch(keys: Sequence[ObjectKey]) -> Call:
         query=(("delete", None), ("encoding-type", "url")),
         headers={"content-md5": digest, "content-type": "application/xml"},
         body=body,
+        max_body=_LONG_DOCUMENT_BYTES,
     )
 
 
@@ -223,6 +234,7 @@ def list_page(
             ("max-keys", str(max_keys)),
             *((name, value) for name, value in optional.items() if value),
         ),
+        max_body=_LONG_DOCUMENT_BYTES,
     )
 
 

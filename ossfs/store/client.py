@@ -29,6 +29,8 @@ _USER_AGENT = f"ossfs/{__version__}"
 _CONNECT_SECONDS = 10.0
 # Joining parts and copying may take the server a while before it says a word.
 _SLOW_FACTOR = 4
+# Parsing takes up to half a second per MiB, in which the event loop would stand still.
+_INLINE_BYTES = 256 * 1024
 
 
 class ChecksumMismatch(Unavailable):
@@ -67,8 +69,8 @@ class Client:
     ) -> T:
         """What *read* makes of the answer; BadAnswer out of it counts as a failed attempt.
 
-        course: filled in, for callers that must know whether an earlier attempt may have taken
-        effect. Raises StoreError.
+        read: runs in a thread for a long document. course: filled in, for callers that must know
+        whether an earlier attempt may have taken effect. Raises StoreError.
         """
         course = course or Course()
         while True:
@@ -84,7 +86,9 @@ class Client:
         answer = await self._send(call, course)
         if answer.status < 300:
             try:
-                return read(answer)
+                if not call.is_document or len(answer.body) <= _INLINE_BYTES:
+                    return read(answer)
+                return await trio.to_thread.run_sync(read, answer, abandon_on_cancel=True)
             except BadAnswer as exc:
                 course.doubtful = True
                 exc.status, exc.request_id = answer.status, answer.request_id

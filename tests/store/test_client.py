@@ -2,6 +2,7 @@
 
 import base64
 import logging
+import threading
 from collections.abc import Callable
 
 import fastcrc
@@ -19,15 +20,18 @@ from ossfs.errors import (
     StoreError,
     Unavailable,
 )
+from ossfs.store import call as calls
 from ossfs.store.address import address_of
 from ossfs.store.base import PutOptions
-from ossfs.store.call import delete_many
+from ossfs.store.client import Client
 from ossfs.store.credentials import EnvironmentCredentials
 from ossfs.store.oss import OssStore
+from ossfs.store.retry import Retry
 from ossfs.types import ObjectKey
 
 KEY = ObjectKey("key")
 PLAIN = PutOptions()
+CREDENTIALS = EnvironmentCredentials({"OSS_ACCESS_KEY_ID": "id", "OSS_ACCESS_KEY_SECRET": "secret"})
 FACTS = {"ETag": '"E"', "Last-Modified": "Fri, 02 Jan 2026 03:04:05 GMT"}
 
 Answers = Callable[[httpx.Request], httpx.Response]
@@ -37,9 +41,7 @@ def store_over(answers: Answers, *, retries: int = 2) -> OssStore:
     return OssStore(
         "bucket",
         region="cn-hangzhou",
-        credentials=EnvironmentCredentials(
-            {"OSS_ACCESS_KEY_ID": "id", "OSS_ACCESS_KEY_SECRET": "secret"}
-        ),
+        credentials=CREDENTIALS,
         retries=retries,
         transport=httpx.MockTransport(answers),
     )
@@ -133,6 +135,42 @@ async def test_a_server_that_asks_for_patience_gets_it(
     with pytest.raises(Unavailable):
         await store_over(always(503, headers=headers), retries=1).head(KEY)
     assert seconds <= trio.current_time() - began <= seconds + 0.2
+
+
+@pytest.mark.parametrize(
+    ("call", "size", "in_thread"),
+    [
+        (calls.bucket_info(), 1000, False),
+        (calls.bucket_info(), 1_000_000, True),
+        (calls.get(KEY, 0, None, None), 1_000_000, False),
+    ],
+)
+async def test_long_documents_are_read_beside_the_event_loop(
+    call: calls.Call, size: int, in_thread: bool
+) -> None:
+    client = Client(
+        address_of("bucket", region="cn-hangzhou"),
+        region="cn-hangzhou",
+        credentials=CREDENTIALS,
+        transport=httpx.MockTransport(always(200, content=bytes(size))),
+        retry=Retry(),
+        timeout=1.0,
+    )
+    reader = await client.call(call, lambda answer: threading.get_ident())
+    assert (reader != threading.get_ident()) == in_thread
+
+
+def test_documents_are_limited_to_what_they_may_need() -> None:
+    listing = calls.list_page("", delimiter="", token=None, start_after="", max_keys=1000)
+    assert listing.max_body == 8 << 20
+    assert calls.get_tags(KEY).max_body == calls.bucket_info().max_body == 1 << 20
+
+
+async def test_an_endless_explanation_of_a_refusal_is_not_read() -> None:
+    document = b"<Error><Code>NoSuchKey</Code>" + b"<a/>" * 20_000 + b"</Error>"
+    with pytest.raises(RefusedByServer) as refused:
+        await store_over(always(400, content=document)).get(KEY)
+    assert refused.value.code == ""
 
 
 async def test_retries_are_logged_without_names(
@@ -278,12 +316,12 @@ async def test_one_key_that_cannot_be_deleted_is_an_error() -> None:
 
 def test_deletions_are_split_by_number_size_and_form() -> None:
     numbers = [ObjectKey(str(number)) for number in range(2500)]
-    assert len(list(delete_many(numbers))) == 3
+    assert len(list(calls.delete_many(numbers))) == 3
     long = [ObjectKey("&" * 1019 + f"{number:04}") for number in range(1000)]
-    batches = list(delete_many(long))
+    batches = list(calls.delete_many(long))
     assert len(batches) > 1
     assert all(len(batch.body) <= 2_000_000 for batch in batches)
-    mixed = list(delete_many([ObjectKey("a"), ObjectKey("\x01"), ObjectKey("b")]))
+    mixed = list(calls.delete_many([ObjectKey("a"), ObjectKey("\x01"), ObjectKey("b")]))
     assert [call.operation for call in mixed] == ["DeleteObject", "DeleteMultipleObjects"]
     assert mixed[0].key == "\x01"
 
