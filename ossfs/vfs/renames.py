@@ -271,6 +271,8 @@ class Renames:
                 self._removal.drop_directory(target)
             self._relabel(node, new_directory, name, target)
             self._adopt_all(node, moved)
+            if target is not None and node.info is None:
+                self._attributes.changed(node)  # the marker in its place is the target's
             if keys:
                 await self._delete_old(keys, directory, old_name)
 

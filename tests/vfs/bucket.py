@@ -124,8 +124,13 @@ class Bucket:
         try:
             yield hold
         finally:
-            self.holds.remove(hold)
+            self.let_pass(hold)
             hold.release()
+
+    def let_pass(self, hold: Hold) -> None:
+        """Hold up no further request; those that it holds stay."""
+        if hold in self.holds:
+            self.holds.remove(hold)
 
     async def _pause(self, call: Call, *, after: bool) -> None:
         for hold in list(self.holds):

@@ -442,7 +442,7 @@ PROFILE = settings(
 
 def sequences(*steps: st.SearchStrategy[tuple[Any, ...]]) -> st.SearchStrategy[list[Any]]:
     nothing = step("sleep", st.just(0))
-    return st.lists(st.one_of(nothing, *steps), min_size=25, max_size=50)
+    return st.lists(st.one_of(nothing, *steps), min_size=20, max_size=40)
 
 
 CLOCKS = st.builds(MockClock, autojump_threshold=st.just(0.0))
@@ -473,7 +473,7 @@ async def play(steps: list[Any], options: dict[str, Any], scratch: Path) -> None
         nursery.cancel_scope.cancel()
 
 
-@settings(PROFILE, max_examples=120)
+@settings(PROFILE, max_examples=60)
 @given(steps=sequences(*FILE_STEPS, *NAME_STEPS), options=OPTIONS, clock=CLOCKS)
 async def test_operations_do_what_the_model_says(
     steps: list[Any], options: dict[str, Any], clock: MockClock, scratch: Path
@@ -481,7 +481,7 @@ async def test_operations_do_what_the_model_says(
     await play(steps, options, scratch)
 
 
-@settings(PROFILE, max_examples=100)
+@settings(PROFILE, max_examples=60)
 @given(steps=sequences(*FILE_STEPS, *NAME_STEPS, *WORLD_STEPS), options=OPTIONS, clock=CLOCKS)
 async def test_beside_another_client_and_over_remounts_everything_is_still_there(
     steps: list[Any], options: dict[str, Any], clock: MockClock, scratch: Path
@@ -489,7 +489,7 @@ async def test_beside_another_client_and_over_remounts_everything_is_still_there
     await play(steps, options, scratch)
 
 
-@settings(PROFILE, max_examples=120)
+@settings(PROFILE, max_examples=60)
 @given(steps=sequences(*FILE_STEPS, *NAME_STEPS, *FAULT_STEPS), options=OPTIONS, clock=CLOCKS)
 async def test_a_failing_request_costs_its_operation_alone_and_nothing_is_lost(
     steps: list[Any], options: dict[str, Any], clock: MockClock, scratch: Path
