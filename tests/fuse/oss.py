@@ -4,6 +4,7 @@ In a process of its own because a test that waits for a mount may hold the inter
 page fault of a mapping, or while a child begins), and the mount waits for the server.
 """
 
+import dataclasses
 import hashlib
 import itertools
 import multiprocessing
@@ -85,6 +86,16 @@ class Service:
                     server.store.insert(bucket, key.encode(), nothing)
 
         self._server._in_server(insert)
+
+    def tamper(self, bucket: str, key: str, headers: dict[str, str | None]) -> None:
+        def change(server: Server) -> None:
+            item = server.store.object(bucket, key.encode())
+            assert item is not None
+            changed = {**item.headers, **headers}
+            kept = {name: value for name, value in changed.items() if value is not None}
+            server.store.insert(bucket, key.encode(), dataclasses.replace(item, headers=kept))
+
+        self._server._in_server(change)
 
     def stop(self) -> None:
         self._server.stop()
@@ -169,6 +180,11 @@ class Bucket:
     def fill(self, keys: list[str]) -> None:
         """Many empty objects, past HTTP: ten thousand requests would take half a minute."""
         self.oss.service.fill(self.name, keys)
+
+    def tamper(self, key: str, **metadata: str | None) -> None:
+        """Change (None: remove) user metadata past every rule, as the bucket's owner could."""
+        headers = {f"x-oss-meta-{n.replace('_', '-')}": value for n, value in metadata.items()}
+        self.oss.service.tamper(self.name, key, headers)
 
     def delete(self, key: str) -> None:
         self.client.delete_object(key)
