@@ -11,7 +11,15 @@ from dataclasses import dataclass
 from ossfs.errors import RangeNotSatisfiable, StoreError
 from ossfs.store.base import ObjectInfo, ServerEncryption, Stored
 from ossfs.store.refusal import refusal
-from ossfs.store.xml import BadAnswer, ErrorDocument, etag_of, parse_delete, parse_error, seconds_of
+from ossfs.store.xml import (
+    BadAnswer,
+    ErrorDocument,
+    etag_of,
+    parse_delete,
+    parse_error,
+    possible_size,
+    seconds_of,
+)
 from ossfs.types import Buffer, ETag, ObjectKey
 
 _META = "x-oss-meta-"
@@ -100,7 +108,7 @@ def announced_size(answer: Answer) -> int:
     size = _number(answer.headers, "content-length")
     if size is None:
         raise BadAnswer("the answer lacks a length")
-    return size
+    return possible_size(size)
 
 
 def _check_length(answer: Answer) -> None:
@@ -118,7 +126,7 @@ def _content_range(answer: Answer) -> tuple[int, int]:
     first, last, size = (int(number) for number in found.groups())
     if last >= size or last - first + 1 != len(answer.body):
         raise BadAnswer("the body of the answer is not the range that it says")
-    return first, size
+    return first, possible_size(size)
 
 
 def content(

@@ -19,6 +19,10 @@ METADATA_LIMIT = 8192
 
 MAX_PARTS = 10_000
 MIN_PART = 100 * 1024
+MAX_PART = 5 * 2**30
+MAX_OBJECT = MAX_PARTS * MAX_PART
+"""Bytes of the largest object that can exist, 48.8 TB in the words of OSS."""
+
 STORAGE_CLASSES = frozenset({"Standard", "IA", "Archive", "ColdArchive", "DeepColdArchive"})
 ARCHIVES = frozenset({"Archive", "ColdArchive", "DeepColdArchive"})
 

@@ -16,6 +16,7 @@ from defusedxml.ElementTree import fromstring
 
 from ossfs.errors import Unavailable
 from ossfs.store.base import BucketInfo, ListEntry, ListPage, Part, ServerEncryption
+from ossfs.store.rules import MAX_OBJECT
 from ossfs.types import Buffer, ETag, ObjectKey
 
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -76,7 +77,14 @@ def _size(element: Element) -> int:
     text = _needed(element, "Size")
     if not re.fullmatch(r"[0-9]{1,18}", text):
         raise BadAnswer("the answer holds a size that is no number")
-    return int(text)
+    return possible_size(int(text))
+
+
+def possible_size(size: int) -> int:
+    """*size* itself. Raises BadAnswer where no object can be that large."""
+    if size > MAX_OBJECT:
+        raise BadAnswer("the answer holds a size that no object can have")
+    return size
 
 
 def seconds_of(timestamp: str) -> int:
