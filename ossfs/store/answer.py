@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ossfs.errors import RangeNotSatisfiable, StoreError
 from ossfs.store.base import ObjectInfo, ServerEncryption, Stored
-from ossfs.store.refusal import refusal
+from ossfs.store.refusal import label, refusal
 from ossfs.store.xml import (
     BadAnswer,
     ErrorDocument,
@@ -25,7 +25,6 @@ from ossfs.types import Buffer, ETag, ObjectKey
 _META = "x-oss-meta-"
 # Far more than OSS ever says of a refusal; parsing this much delays nobody.
 _ERROR_BYTES = 64 * 1024
-_MESSAGE_CHARACTERS = 300
 _RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
 
 
@@ -40,7 +39,7 @@ class Answer:
     @property
     def request_id(self) -> str:
         """For the provider's support."""
-        return self.headers.get("x-oss-request-id", "")
+        return label(self.headers.get("x-oss-request-id", ""))
 
 
 def header_texts(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
@@ -171,12 +170,11 @@ def _document(answer: Answer) -> ErrorDocument:
         return ErrorDocument()
 
 
-def _shown(document: ErrorDocument, status: int) -> str:
+def _message(document: ErrorDocument, status: int) -> str:
     text = document.message or document.code or f"HTTP status {status}"
     if document.endpoint:
         text += f" Endpoint of the bucket: {document.endpoint}"
-    printable = "".join(char if char.isprintable() else " " for char in text)
-    return printable[:_MESSAGE_CHARACTERS]
+    return text
 
 
 def error_of(answer: Answer) -> StoreError:
@@ -185,7 +183,7 @@ def error_of(answer: Answer) -> StoreError:
     return refusal(
         answer.status,
         document.code,
-        _shown(document, answer.status),
+        _message(document, answer.status),
         request_id=answer.request_id or document.request_id,
         ec=answer.headers.get("x-oss-ec", "") or document.ec,
     )
@@ -196,7 +194,7 @@ def check_deleted(answer: Answer) -> None:
     document = parse_delete(answer.body)
     if document is not None:
         raise refusal(
-            answer.status, document.code, _shown(document, 0), request_id=answer.request_id
+            answer.status, document.code, _message(document, 0), request_id=answer.request_id
         )
 
 

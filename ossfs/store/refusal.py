@@ -16,6 +16,9 @@ from ossfs.errors import (
     Unavailable,
 )
 
+_MESSAGE_CHARACTERS = 300
+_LABEL_CHARACTERS = 64
+
 _BY_CODE: dict[str, type[StoreError]] = {
     "NoSuchKey": NotFound,
     "NoSuchVersion": NotFound,
@@ -56,15 +59,32 @@ _BY_STATUS: dict[int, type[StoreError]] = {
 }
 
 
+def _shown(text: str, limit: int) -> str:
+    """*text* fit for a log line: a server must neither begin a new one nor fill the disk."""
+    return "".join(char if char.isprintable() else " " for char in text[:limit])
+
+
+def label(text: str) -> str:
+    """A code or an id of the server's, as it may be shown: 64 printable characters at most."""
+    return _shown(text, _LABEL_CHARACTERS)
+
+
 def refusal(
     status: int, code: str, message: str, *, request_id: str = "", ec: str = ""
 ) -> StoreError:
     """The error for an answer of *status* with *code* ("" where the answer had no error document).
 
     The code decides, then the status: 5xx is always Unavailable, what nobody knows RefusedByServer.
-    Source: the error pages of OSS.
+    All texts may be the server's own; what they hold is made fit to be shown. Source: the error
+    pages of OSS.
     """
     kind = _BY_CODE.get(code) or _BY_STATUS.get(status)
     if kind is None:
         kind = Unavailable if status >= 500 else RefusedByServer
-    return kind(message or code, code=code, status=status, request_id=request_id, ec=ec)
+    return kind(
+        _shown(message or code, _MESSAGE_CHARACTERS),
+        code=label(code),
+        status=status,
+        request_id=label(request_id),
+        ec=label(ec),
+    )
