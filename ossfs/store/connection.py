@@ -53,6 +53,9 @@ class Connection:
                 await self._receive_head(incoming)
             else:
                 await self._send_while_receiving(head, body, incoming)
+            if not self._sent and incoming.status < 300:
+                # Whoever says so cannot have stored what it never received.
+                raise httpx.RemoteProtocolError("success was answered to half a request")
             await self._receive_body(incoming)
             return self._sent and incoming.reusable
         what = httpx.ReadTimeout if self._sent else httpx.WriteTimeout

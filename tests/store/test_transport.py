@@ -9,6 +9,7 @@ from ossfs.store.transport import Body, Transport, body_of
 from ossfs.types import Buffer
 from tests.store.scripted import Client, Scripted
 
+_ONE_SEGMENT = 64 << 10
 _LARGE = 8 << 20
 
 
@@ -221,6 +222,30 @@ async def test_a_refusal_before_the_body_was_read_is_received(background: trio.N
         assert await ask(transport, server, "PUT", body=bytes(64 << 20)) == (403, b"no")
     # The body was not sent to its end, so nothing can follow it.
     assert server.connections == 2
+    await transport.aclose()
+
+
+async def test_a_success_before_the_body_was_sent_is_not_believed(
+    background: trio.Nursery,
+) -> None:
+    async def lies(client: Client) -> None:
+        await client.head()
+        await client.answer(status="200 OK", extra='ETag: "E"\r\n')
+        await trio.sleep_forever()
+
+    server = await Scripted(lies).start(background)
+    transport = Transport()
+    with pytest.raises(httpx.RemoteProtocolError, match="half a request"):
+        await ask(transport, server, "PUT", body=bytes(64 << 20))
+    await transport.aclose()
+
+
+async def test_a_success_right_after_the_last_byte_is_believed(background: trio.Nursery) -> None:
+    server = await Scripted(_echo).start(background)
+    transport = Transport()
+    for size in range(_ONE_SEGMENT, _ONE_SEGMENT + 50):
+        status, read = await ask(transport, server, "PUT", body=bytes(size))
+        assert (status, len(read.partition(b"|")[2])) == (200, size)
     await transport.aclose()
 
 
