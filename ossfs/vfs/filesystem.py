@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from ossfs.errors import (
     EntryExists,
+    IntegrityError,
     InvalidArgument,
     NotADirectory,
     ReadOnlyFileSystem,
@@ -28,6 +29,10 @@ from ossfs.vfs.removal import Removal
 from ossfs.vfs.renames import Renames
 from ossfs.vfs.saving import Saver, Unsaved
 from ossfs.vfs.tree import Tree
+
+
+LINK_MAX = 4095
+"""Bytes of the longest target of a symbolic link (PATH_MAX without its zero byte)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +143,8 @@ class FileSystem:
         node = self._tree.get(ino)
         if not stat.S_ISLNK(node.attributes.mode):
             raise InvalidArgument("not a symbolic link")
+        if node.current_size > LINK_MAX:
+            raise IntegrityError("the target of the link is no path")
         if node.target is None:
             node.target = await self._content.read_all(node)
         return node.target

@@ -1,0 +1,179 @@
+"""Reading directories: everything once, at positions that stay."""
+
+import os
+
+import trio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ossfs.types import ObjectKey
+from tests.vfs.world import Mount, World
+
+
+async def test_a_directory_of_ten_thousand_entries_is_listed_completely(
+    mount: Mount, world: World
+) -> None:
+    expected = {f"{number:05}" for number in range(10_000)}
+    for name in expected:
+        await world.put(f"d/{name}", b"")
+    mount.bucket.forget()
+    assert await mount.names("d") == expected
+    assert mount.bucket.count("list_page") <= 12
+
+
+async def test_attributes_are_asked_for_once_and_then_known(mount: Mount, world: World) -> None:
+    for number in range(50):
+        await world.put(f"f{number}", b"x" * number)
+    await mount.names()
+    heads = mount.bucket.count("head")
+    assert heads == 50
+    for number in range(50):
+        assert (await mount.stat(f"f{number}")).size == number
+    assert mount.bucket.count("head") == heads
+
+
+async def test_positions_mean_the_same_while_the_directory_changes(
+    mount: Mount, world: World
+) -> None:
+    for number in range(30):
+        await mount.write(f"f{number:02}", b"")
+    handle = await mount.fs.opendir((await mount.stat("")).ino)
+    first = await mount.fs.readdir(handle, 0, 100)
+    assert [entry.name for entry in first] == [b".", b".."]
+    entries = await mount.fs.readdir(handle, 2, 10)
+    seen = [entry.name for entry in entries]
+    await mount.unlink("f03")
+    await mount.unlink("f15")
+    await mount.rename("f16", "g16")
+    await mount.write("new", b"")
+    position = entries[-1].position
+    while entries := await mount.fs.readdir(handle, position, 4):
+        seen += [entry.name for entry in entries]
+        position = entries[-1].position
+    assert len(seen) == len(set(seen))
+    kept = {f"f{number:02}".encode() for number in range(30)} - {b"f15", b"f16"}
+    assert kept - set(seen) == set()
+    assert b"f15" not in seen
+    again = await mount.fs.readdir(handle, 2 + 5, 1)
+    assert again[0].position == 8
+    await mount.fs.releasedir(handle)
+
+
+async def test_rewinding_shows_the_directory_anew(mount: Mount) -> None:
+    await mount.write("a", b"")
+    handle = await mount.fs.opendir((await mount.stat("")).ino)
+
+    async def read() -> set[bytes]:
+        names = set()
+        position = 0
+        while entries := await mount.fs.readdir(handle, position, 10):
+            names |= {entry.name for entry in entries}
+            position = entries[-1].position
+        return names
+
+    assert await read() == {b".", b"..", b"a"}
+    await mount.write("b", b"")
+    await mount.unlink("a")
+    assert await read() == {b".", b"..", b"b"}
+
+
+async def test_files_that_are_not_stored_yet_are_listed_with_their_size(mount: Mount) -> None:
+    await mount.mkdir("d")
+    handle = await mount.create("d/f")
+    await mount.fs.write(handle, 0, b"hello")
+    directory = await mount.fs.opendir((await mount.stat("d")).ino)
+    (entry,) = await mount.fs.readdir(directory, 2, 10)
+    assert entry.stat is not None
+    assert (entry.name, entry.stat.size) == (b"f", 5)
+
+
+async def test_an_entry_whose_attributes_cannot_be_had_is_listed_by_name(
+    mount: Mount, world: World
+) -> None:
+    await world.put("bad", b"x")
+    await world.put("good", b"x")
+    await world.put("dir/f", b"x")
+    mount.bucket.fail("head", "bad", times=100)
+    handle = await mount.fs.opendir((await mount.stat("")).ino)
+    entries = await mount.fs.readdir(handle, 2, 10)
+    shown = {entry.name: (entry.is_directory, entry.stat is None) for entry in entries}
+    assert shown == {b"bad": (False, True), b"good": (False, False), b"dir": (True, False)}
+    mount.bucket.heal()
+    assert (await mount.stat("bad")).size == 1
+
+
+async def test_many_cold_lookups_in_one_directory_become_one_listing(
+    mount: Mount, world: World
+) -> None:
+    for number in range(40):
+        await world.put(f"d/f{number}", b"")
+    async with mount.at("d"):
+        mount.bucket.forget()
+        for number in range(40):
+            assert await mount.exists(f"d/f{number}")
+            assert not await mount.exists(f"d/g{number}")
+    assert len(mount.bucket.calls) < 40 + 20
+
+
+async def test_reading_a_directory_that_is_renamed_goes_on(mount: Mount) -> None:
+    await mount.mkdir("d")
+    for number in range(20):
+        await mount.write(f"d/f{number:02}", b"")
+    handle = await mount.fs.opendir((await mount.stat("d")).ino)
+    first = await mount.fs.readdir(handle, 2, 10)
+    await mount.rename("d", "e")
+    rest = await mount.fs.readdir(handle, first[-1].position, 100)
+    assert len(first) + len(rest) == 20
+    assert all(entry.stat is not None for entry in rest)
+
+
+async def test_a_listing_that_fails_fails_the_read_alone(mount: Mount, world: World) -> None:
+    import errno
+
+    from tests.vfs.world import refused
+
+    await world.put("f", b"")
+    mount.bucket.fail("list_page")
+    with refused(errno.EIO):
+        await mount.names()
+    assert await mount.names() == {"f"}
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    names=st.sets(st.text(st.characters(codec="utf-8"), min_size=1, max_size=12), max_size=20),
+    count=st.integers(1, 8),
+)
+async def test_every_valid_name_is_listed_once_whatever_it_is(names: set[str], count: int) -> None:
+    from ossfs.format.names import is_component
+    from ossfs.store.memory import MemoryStore
+    from ossfs.vfs.handles import HandleTable
+    from ossfs.vfs.kernel import Behaviour, NoKernel
+    from ossfs.vfs.listing import Listings
+    from ossfs.vfs.lookups import Lookups
+    from ossfs.vfs.remote import Defaults, Remote
+    from ossfs.vfs.tree import Tree
+
+    store, defaults = MemoryStore(), Defaults(uid=0, gid=0)
+    valid = {name for name in names if is_component(name) and name[0] not in "/\\"}
+    for name in valid:
+        from ossfs.store.base import PutOptions
+
+        await store.put(ObjectKey(name), b"", PutOptions())
+    tree = Tree("", defaults.for_object(defaults.directory_mode, 0))
+    lookups = Lookups(
+        tree, Remote(store, defaults), Behaviour(), NoKernel(), lambda: trio.current_time()
+    )
+    async with trio.open_nursery() as nursery:
+        listings = Listings(HandleTable(), lookups, nursery.start_soon)
+        handle = listings.open(tree.root)
+        seen: list[str] = []
+        position = 2
+        while entries := await listings.read(handle, position, count):
+            assert [entry.position for entry in entries] == sorted(
+                {entry.position for entry in entries}
+            )
+            seen += [entry.name for entry in entries]
+            position = entries[-1].position
+    assert sorted(seen) == sorted(valid)
+    assert os.sep not in "".join(seen)
