@@ -40,6 +40,8 @@ class Own:
 
 Contents = Plain | Foreign | Own
 
+_DECIDING = (envelopes.PREFIX, "ossfs-")
+
 
 def classify(metadata: Mapping[str, str], size: int) -> Contents:
     """What the object with these headers and *size* bytes holds.
@@ -54,3 +56,15 @@ def classify(metadata: Mapping[str, str], size: int) -> Contents:
             raise IntegrityError("the envelope of the object is missing")
         return Plain()
     return Foreign(envelope) if seal is None else Own(envelope, seal)
+
+
+def same_content(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    """Whether the same stored bytes hold the same content under either of these headers.
+
+    Headers can be replaced while the bytes, and with them the ETag, stay.
+    """
+    return _deciding(one) == _deciding(other)
+
+
+def _deciding(metadata: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in metadata.items() if name.startswith(_DECIDING)}

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from ossfs.errors import NameTooLong, OssfsError, StaleHandle
 from ossfs.format.attributes import Attributes
+from ossfs.format.contents import same_content
 from ossfs.format.names import NAME_MAX, is_component
 from ossfs.store.base import ObjectInfo
 from ossfs.transfer.parallel import for_each
@@ -202,13 +203,13 @@ class Lookups:
         if found.is_directory or found.info is None:
             return
         node.size = found.info.size
-        if before is not None and before.etag != found.info.etag:
+        if before is not None and not _same_version(before, found.info):
             self.replaced(node)
 
     def replaced(self, node: Node) -> None:
         """Another client stored a version: handles are stale, cached content is dropped."""
         node.epoch += 1
-        node.target = None
+        node.kernel_pages = node.target = None
         if node.reader is not None:
             node.reader.close()
             node.reader = None
@@ -325,6 +326,10 @@ class Lookups:
         if missing:
             limit = min(self._behaviour.parallel, len(missing))
             await for_each(missing, ask, limit=limit)
+
+
+def _same_version(before: ObjectInfo, now: ObjectInfo) -> bool:
+    return before.etag == now.etag and same_content(before.metadata, now.metadata)
 
 
 def _kind(found: Found) -> int:

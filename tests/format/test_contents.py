@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ossfs.crypto.datakey import DataKey
 from ossfs.errors import IntegrityError, Unsupported
 from ossfs.format import envelope, seal
-from ossfs.format.contents import Foreign, Own, Plain, classify
+from ossfs.format.contents import Foreign, Own, Plain, classify, same_content
 from tests.format.strategies import HOSTILE_METADATA
 
 ENVELOPE = envelope.Envelope(
@@ -43,3 +43,19 @@ def test_hostile_headers_beside_good_ones_raise_documented_errors_only(
 ) -> None:
     with contextlib.suppress(IntegrityError, Unsupported):
         classify(OWN | metadata, 0)
+
+
+@pytest.mark.parametrize(
+    ("changed", "same"),
+    [
+        ({"mtime": "5.000000000", "author": "me"}, True),
+        ({"client-side-encryption-key": "other"}, False),
+        ({"ossfs-head": "other"}, False),
+    ],
+)
+def test_only_envelope_and_seal_decide_what_the_same_bytes_mean(
+    changed: dict[str, str], same: bool
+) -> None:
+    headers = {"client-side-encryption-key": "k", "ossfs-head": "h", "mtime": "1.000000000"}
+    assert same_content(headers, headers | changed) is same
+    assert same_content(headers, {}) is False
