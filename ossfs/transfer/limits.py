@@ -18,7 +18,8 @@ INLINE_BYTES = 256 * 1024
 class ByteLimiter:
     """So many bytes in flight together; who waits is served in the order of arrival.
 
-    A demand above the total is cut to it, so that it runs alone instead of never.
+    A demand above the total is cut to it, so that it runs alone instead of never. Never ask for
+    more inside a hold: tasks that all hold a little and wait for more would wait for ever.
     """
 
     __slots__ = ("_free", "_total", "_waiting")

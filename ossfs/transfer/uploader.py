@@ -10,6 +10,7 @@ sidecar, which goes first), so the content is encrypted twice; up to two parts a
 """
 
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import final
@@ -23,6 +24,7 @@ from ossfs.format import seal as seals
 from ossfs.format.attributes import Attributes
 from ossfs.format.envelope import Envelope
 from ossfs.format.names import sidecar_key
+from ossfs.format.seal import Seal
 from ossfs.keys.keyring import Keyring
 from ossfs.staging import FrozenFile
 from ossfs.store.base import ObjectInfo, PutOptions, ServerEncryption
@@ -133,20 +135,25 @@ class Uploader:
         self, content: Content, key: ObjectKey, attributes: Attributes, options: PutOptions
     ) -> ObjectInfo:
         part_size = self._sender.part_size_for(content.size)
-        held = content.size if part_size is None else _SCAN_BYTES
-        async with self._sender.limits.memory.hold(held):
+        whole = part_size is None
+        async with self._sender.limits.memory.hold(content.size if whole else _SCAN_BYTES):
             lock = None if self._keyring is None else _Lock(*await self._keyring.new_envelope())
             form = self._form(content, lock)
-            await form.scan(keep=part_size is None)
+            await form.scan(keep=whole)
             metadata = attribute_headers.to_metadata(attributes)
+            sidecar = None
             if lock is not None:
-                metadata |= await self._seal(lock, form, attributes.file_type, options)
+                seal = await self._seal(lock, form, attributes.file_type)
+                sidecar = seal.sidecar
+                metadata |= seals.to_metadata(seal)
                 metadata |= envelopes.to_metadata(
                     lock.envelope, plain_size=content.size, part_size=part_size
                 )
             options = replace(options, metadata=metadata)
-            if part_size is None:
+            if whole:
+                await self._put_sidecar(sidecar, form.tags, options.encryption, held=True)
                 return await self._sender.store_source(key, form, options, part_size=None)
+        await self._put_sidecar(sidecar, form.tags, options.encryption, held=False)
         return await self._sender.store_source(key, form, options, part_size=part_size)
 
     def _form(self, content: Content, lock: _Lock | None) -> StoredForm:
@@ -157,10 +164,7 @@ class Uploader:
         cipher, tagger = BodyCipher(lock.key, iv), ChunkTagger(lock.key, iv)
         return StoredForm(content, limits, cipher=cipher, tagger=tagger)
 
-    async def _seal(
-        self, lock: _Lock, form: StoredForm, file_type: int, options: PutOptions
-    ) -> dict[str, str]:
-        """Headers of the seal. The sidecar that they may refer to is stored when this returns."""
+    async def _seal(self, lock: _Lock, form: StoredForm, file_type: int) -> Seal:
         tags = form.tags
         make = partial(
             seals.make,
@@ -170,17 +174,30 @@ class Uploader:
             tags=tags,
             sidecar=sidecar_key(self._prefix, lock.key.sidecar_name(lock.key.iv())),
         )
-        seal = await self._sender.limits.compute(len(tags), make)
-        if seal.sidecar is not None:
-            await self._put_sidecar(seal.sidecar, tags, options.encryption)
-        return seals.to_metadata(seal)
+        return await self._sender.limits.compute(len(tags), make)
 
     async def _put_sidecar(
-        self, key: ObjectKey, tags: bytes, encryption: ServerEncryption | None
+        self,
+        key: ObjectKey | None,
+        tags: bytes,
+        encryption: ServerEncryption | None,
+        *,
+        held: bool,
     ) -> None:
+        """Store the sidecar, if there is one; it goes before the object that refers to it.
+
+        held: the caller holds memory for the whole content, of which these bytes are a small
+        fraction; otherwise it must hold none.
+        """
+        if key is None:
+            return
         body = await self._sender.limits.compute(len(tags), partial(sidecar_body, tags))
         form = self._form(Text(body), None)
         part_size = self._sender.part_size_for(form.size)
         await form.scan(keep=False)
         options = PutOptions(encryption=encryption)
-        await self._sender.store_source(key, form, options, part_size=part_size)
+        room: AbstractAsyncContextManager[None] = nullcontext()
+        if part_size is None and not held:
+            room = self._sender.limits.memory.hold(form.size)
+        async with room:
+            await self._sender.store_source(key, form, options, part_size=part_size)

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -254,3 +255,19 @@ async def test_memory_in_flight_stays_within_the_limit(world: World) -> None:
     assert 0 <= lowest <= 64 * MIB - 2 * PART
     assert lowest >= 64 * MIB - 8 * PART - 64 * KIB * 16
     assert world.limits.memory.free == 64 * MIB
+
+
+@pytest.mark.parametrize("part_size", [KIB, 8 * MIB, 17 * MIB])
+async def test_uploads_with_sidecars_never_wait_for_the_memory_they_hold(
+    world: World, part_size: int
+) -> None:
+    # The sidecar goes in parts, in one request beside content in parts, or both go in one request.
+    small = world.again(part_size=part_size, memory_bytes=MIB)
+    keys = [KEY, OTHER]
+    with trio.fail_after(60), small.frozen(content_of(INLINE_LIMIT + 1)) as frozen:
+        async with trio.open_nursery() as nursery:
+            for key in keys:
+                nursery.start_soon(partial(small.uploader.upload, frozen, key, attributes=FILE))
+    for key in keys:
+        assert (await world.store.inner.head(key)).size == INLINE_LIMIT + 1
+    assert small.limits.memory.free == MIB

@@ -55,12 +55,13 @@ class World:
     keyring: Keyring | None = field(default_factory=keyring)
     integrity: Integrity = Integrity.PREFER
     part_size: int = 64 * KIB
+    memory_bytes: int = 64 * MIB
     cache_bytes: int = 64 * MIB
     read_ahead: int = 16 * MIB
 
     def __post_init__(self) -> None:
         store = as_store(self.store)
-        self.limits = TransferLimits(requests=8, memory_bytes=64 * MIB)
+        self.limits = TransferLimits(requests=8, memory_bytes=self.memory_bytes)
         self.sender = Sender(store, self.limits, part_size=self.part_size)
         self.uploader = Uploader(self.sender, self.keyring, prefix="p")
         self.pool = ReadPool(
