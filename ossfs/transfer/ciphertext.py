@@ -80,8 +80,6 @@ class StoredForm:
         self._tagger = tagger
         self._chunk = chunk_size(content.size)
         self._kept: bytearray | None = None
-        self._spare: list[bytearray] = []
-        self._plain: list[bytearray] = []
         self._tags = bytearray()
         self._crc64 = 0
 
@@ -116,22 +114,20 @@ class StoredForm:
         if self._kept is not None:
             yield memoryview(self._kept)[offset : offset + length].toreadonly()
             return
-        # Touching fresh memory takes longer than encrypting, so parts take turns in their buffers.
-        buffer = self._spare.pop() if self._spare else bytearray()
-        if len(buffer) != length:
-            buffer = bytearray(length)
+        # A new buffer each time: one kept for the next part would be memory that nobody holds.
+        buffer = bytearray(length)
         await self._limits.compute(length, partial(self._encrypt_all, offset, buffer))
         yield memoryview(buffer).toreadonly()
-        self._spare.append(buffer)
 
     def _scan(self, start: int, end: int, scratch: bytearray) -> None:
+        plain = self._plain_buffer(end - start)
         for offset in range(start, end, _SLICE):
             length = min(_SLICE, end - offset)
             if self._kept is not None:
                 out = memoryview(self._kept)[offset : offset + length]
             else:
                 out = memoryview(scratch)[:length]
-            self._encrypt(offset, out)
+            self._encrypt(offset, plain, out)
             self._crc64 = fastcrc.crc64.xz(out, self._crc64)
             if self._tagger is not None:
                 for begin in range(0, length, self._chunk):
@@ -140,16 +136,20 @@ class StoredForm:
 
     def _encrypt_all(self, start: int, buffer: bytearray) -> None:
         view = memoryview(buffer)
+        plain = self._plain_buffer(len(view))
         for begin in range(0, len(view), _SLICE):
-            self._encrypt(start + begin, view[begin : begin + _SLICE])
+            self._encrypt(start + begin, plain, view[begin : begin + _SLICE])
 
-    def _encrypt(self, offset: int, out: memoryview) -> None:
+    def _plain_buffer(self, length: int) -> memoryview:
+        """Where plaintext stands, so that a buffer that a request may still send never holds any;
+        gone when the thread is done with its *length* bytes.
+        """
+        return memoryview(bytearray(min(_SLICE, length) if self._cipher else 0))
+
+    def _encrypt(self, offset: int, plain: memoryview, out: memoryview) -> None:
         if self._cipher is None:
             self._content.pread_into(offset, out)
             return
-        # Plaintext has buffers of its own: one that a request may still be sending never holds any.
-        buffer = self._plain.pop() if self._plain else bytearray(min(_SLICE, self.size))
-        plain = memoryview(buffer)[: len(out)]
+        plain = plain[: len(out)]
         self._content.pread_into(offset, plain)
         self._cipher.apply_into(offset, plain, out)
-        self._plain.append(buffer)

@@ -1,5 +1,6 @@
 """What was uploaded is read back, at every size where something changes."""
 
+import tracemalloc
 from pathlib import Path
 
 import fastcrc
@@ -189,3 +190,20 @@ async def test_a_buffer_that_a_request_was_given_never_holds_plaintext(world: Wo
     for size in (1000, 40 * PART):
         await world.upload(b"A" * size)
         look("")
+
+
+async def test_no_buffer_outlives_the_part_whose_memory_was_held_for_it(world: World) -> None:
+    key = DataKey.generate()
+    cipher, tagger = BodyCipher(key, key.iv()), ChunkTagger(key, key.iv())
+    with world.frozen(content_of(4 * MIB)) as frozen:
+        form = StoredForm(frozen, world.limits, cipher=cipher, tagger=tagger)
+        tracemalloc.start()
+        try:
+            await form.scan(keep=False)
+            async with form.piece(0, 2 * MIB), form.piece(2 * MIB, 2 * MIB):
+                pass
+            kept, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert peak > 4 * MIB
+    assert kept < 512 * KIB
