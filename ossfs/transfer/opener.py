@@ -54,4 +54,12 @@ class Opener:
 
 def _is_same(known: ObjectInfo, now: ObjectInfo) -> bool:
     """Same content and same headers: what was accepted once needs no second look."""
-    return known.key == now.key and known.etag == now.etag and known.metadata == now.metadata
+    return _accepted(known) == _accepted(now)
+
+
+def _accepted(info: ObjectInfo) -> tuple[object, ...]:
+    """All of *info* that says which bytes these are and what they mean.
+
+    The size among it: the seal binds it, and the bucket could show another under the same ETag.
+    """
+    return info.key, info.etag, info.size, info.crc64, info.object_type, dict(info.metadata)

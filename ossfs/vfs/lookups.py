@@ -329,7 +329,8 @@ class Lookups:
 
 
 def _same_version(before: ObjectInfo, now: ObjectInfo) -> bool:
-    return before.etag == now.etag and same_content(before.metadata, now.metadata)
+    same_bytes = before.etag == now.etag and before.size == now.size
+    return same_bytes and same_content(before.metadata, now.metadata)
 
 
 def _kind(found: Found) -> int:

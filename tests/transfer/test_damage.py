@@ -199,6 +199,24 @@ async def test_unchecked_bytes_in_the_cache_do_not_pass_for_sealed_ones(world: W
     assert await world.content() == content
 
 
+@pytest.mark.parametrize("expect", [0, 4 * CHUNK])
+async def test_a_known_version_under_its_etag_with_another_size_is_refused(
+    world: World, expect: int
+) -> None:
+    content = content_of(3 * CHUNK)
+    await world.upload(content)
+    known = await world.reader(expect_size=expect)
+    assert await known.read(0, len(content)) == content
+    version = version_of(world)
+    for body in (content[: 2 * CHUNK], version.body + b"x"):
+        put_back(world, version, body=body)
+        with pytest.raises(IntegrityError):
+            await world.opener.open(KEY, expect_size=expect, known=known)
+    put_back(world, version)
+    _, reader = await world.opener.open(KEY, expect_size=expect, known=known)
+    assert reader is known
+
+
 class TestSidecar:
     """The same for files above 32 MiB, whose tags stand in an object of their own."""
 
