@@ -53,9 +53,14 @@ class ScratchFile:
         return slot
 
     def read(self, slot: int, serial: int, length: int) -> bytes:
-        """The *length* bytes that `write` put there. Raises IntegrityError if they changed."""
+        """The *length* bytes that `write` put there. Raises IntegrityError if they changed,
+        OssfsError if they cannot be read.
+        """
         wanted = length + SEAL_OVERHEAD
-        sealed = os.pread(self._fd, wanted, slot * self._slot_bytes)
+        try:
+            sealed = os.pread(self._fd, wanted, slot * self._slot_bytes)
+        except OSError as exc:
+            raise _translated(exc, "read") from exc
         if len(sealed) != wanted:
             raise IntegrityError("the scratch file lost a block")
         return self._cipher.open(serial, sealed)
@@ -76,7 +81,7 @@ class ScratchFile:
             try:
                 written = os.pwrite(self._fd, view, position)
             except OSError as exc:
-                raise _translated(exc) from exc
+                raise _translated(exc, "written") from exc
             view = view[written:]
             position += written
 
@@ -94,11 +99,11 @@ def _open_nameless(directory: Path) -> int:
         fd, name = tempfile.mkstemp(prefix="scratch-", dir=directory)
         os.unlink(name)
     except OSError as exc:
-        raise _translated(exc) from exc
+        raise _translated(exc, "written") from exc
     return fd
 
 
-def _translated(exc: OSError) -> OssfsError:
+def _translated(exc: OSError, done: str) -> OssfsError:
     if exc.errno in _FULL:
         return StagingFull("no space left for scratch files")
-    return OssfsError(f"the scratch file cannot be written: {os.strerror(exc.errno or 0)}")
+    return OssfsError(f"the scratch file cannot be {done}: {os.strerror(exc.errno or 0)}")

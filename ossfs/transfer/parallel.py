@@ -5,24 +5,22 @@ from typing import TypeVar
 
 import trio
 
-from ossfs.errors import OssfsError
-
 T = TypeVar("T")
 
 
 async def for_each(items: Iterable[T], call: Callable[[T], Awaitable[None]], *, limit: int) -> None:
     """Await *call* for every item, at most *limit* at a time, beginning in order.
 
-    The first OssfsError cancels what still runs and is raised alone, never in a group. *items* is
+    The first error cancels what still runs and is raised alone, never in a group. *items* is
     asked for the next item only when a place is free.
     """
-    failures: list[OssfsError] = []
+    failures: list[Exception] = []
 
     async def work(source: Iterator[T]) -> None:
         for item in source:
             try:
                 await call(item)
-            except OssfsError as error:
+            except Exception as error:  # noqa: BLE001 - raised again below, outside of the group
                 failures.append(error)
                 nursery.cancel_scope.cancel()
                 return

@@ -1,5 +1,6 @@
 """Staged files and their snapshots against bytearrays, in memory and spilled."""
 
+import errno
 import os
 import resource
 import threading
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ossfs.errors import IntegrityError, StagingFull
+from ossfs.errors import IntegrityError, OssfsError, StagingFull
 from ossfs.staging import FrozenFile, StagedFile, StagingArea
 from ossfs.staging.blocks import BLOCK
 
@@ -323,6 +324,31 @@ def test_a_damaged_scratch_file_gives_an_error_and_never_other_bytes(tmp_path: P
     assert staged.pread(2 * BLOCK, BLOCK) == written(BLOCK, 2)
     staged.pwrite(0, written(2 * BLOCK, 7))
     assert staged.pread(0, 2 * BLOCK) == written(2 * BLOCK, 7)
+    staged.close()
+
+
+def test_a_scratch_file_that_cannot_be_read_is_an_error_of_the_tree(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    staged = StagingArea(tmp_path, 0).create()
+    staged.pwrite(0, written(2 * BLOCK, 1))
+    staged.pwrite(2 * BLOCK, b"x")  # the block written last stays in memory
+    frozen = staged.freeze()
+
+    def fail(_fd: int, _length: int, _offset: int) -> bytes:
+        raise OSError(errno.EIO, "made to fail")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pread", fail)
+        for source in (staged, frozen):
+            with pytest.raises(OssfsError, match="cannot be read"):
+                source.pread(0, 2 * BLOCK)
+        with pytest.raises(OssfsError, match="cannot be read"):
+            frozen.pread_into(0, memoryview(bytearray(2 * BLOCK)))
+        with pytest.raises(OssfsError, match="cannot be read"):
+            staged.pwrite(5, b"part of a block")
+    assert staged.pread(0, 2 * BLOCK) == written(2 * BLOCK, 1)
+    frozen.close()
     staged.close()
 
 

@@ -90,6 +90,16 @@ async def test_the_first_error_cancels_the_others_and_leaves_alone() -> None:
     assert len(ended) <= 4
 
 
+async def test_an_error_that_nobody_expected_leaves_alone_too() -> None:
+    async def call(item: int) -> None:
+        if item == 2:
+            raise OSError("item 2")
+        await trio.sleep_forever()
+
+    with pytest.raises(OSError, match="item 2"):
+        await for_each(range(100), call, limit=4)
+
+
 async def test_never_more_than_the_limit_run_at_once() -> None:
     running = highest = 0
 
