@@ -19,11 +19,12 @@ def unavailable() -> StoreError:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request; key: the first key that it names."""
+    """One request; key: the first key that it names; when: by trio's clock."""
 
     name: str
     key: str
     arguments: dict[str, Any]
+    when: float
 
 
 @dataclass(eq=False)
@@ -145,6 +146,7 @@ class Bucket:
             await trio.lowlevel.checkpoint()
             raise failure.error()
         answer = await method(**call.arguments)
+        await trio.lowlevel.checkpoint()  # the answer is on its way
         await self._pause(call, after=True)
         if failure is not None:
             raise failure.error()
@@ -157,7 +159,9 @@ class Bucket:
         async def ask(*args: Any, **kwargs: Any) -> Any:
             arguments = dict(signature.bind(*args, **kwargs).arguments)
             named = next(iter(arguments.values()), "")
-            return await self.request(method, Call(name, str(named), arguments))
+            return await self.request(
+                method, Call(name, str(named), arguments, trio.current_time())
+            )
 
         return ask
 

@@ -1,6 +1,7 @@
 """One bucket and one mount for each test; time passes only while everything waits."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import inspect
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Sleeping takes no time in these tests."""
     here = Path(__file__).parent
     for item in items:
-        if isinstance(item, pytest.Function) and item.path.is_relative_to(here):
+        if not isinstance(item, pytest.Function) or not item.path.is_relative_to(here):
+            continue
+        if inspect.iscoroutinefunction(item.obj):
             item.add_marker(pytest.mark.trio(run=run), append=False)
 
 
@@ -36,10 +39,17 @@ def run(main: Callable[[], Awaitable[Any]], **options: Any) -> Any:
 
 
 @pytest.fixture
-async def world(tmp_path: Path, nursery: trio.Nursery) -> AsyncIterator[World]:
+async def world(tmp_path: Path, nursery: trio.Nursery) -> World:
     wall = Wall()
     store = MemoryStore(clock=wall.seconds)
-    yield World(store, nursery, tmp_path, FakeKey(), wall)
+    return World(store, nursery, tmp_path, FakeKey(), wall)
+
+
+@pytest.fixture
+async def rsa_world(tmp_path: Path, nursery: trio.Nursery, rsa_master: Any) -> World:
+    """One whose files are encrypted under a real key."""
+    wall = Wall()
+    return World(MemoryStore(clock=wall.seconds), nursery, tmp_path, rsa_master, wall)
 
 
 @pytest.fixture

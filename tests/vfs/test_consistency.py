@@ -9,6 +9,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from ossfs.vfs.metadata import Changes
 from tests.vfs.bucket import Hold
 from tests.vfs.world import CALLER, ROOT, Mount, World, refused
 
@@ -118,8 +119,6 @@ async def test_a_handle_of_a_replaced_version_is_stale_and_a_new_open_has_the_ne
     with refused(errno.ESTALE):
         await one.fs.write(writer, 0, b"x")
     async with one.at("f") as stat:
-        from ossfs.vfs.metadata import Changes
-
         with refused(errno.ESTALE):
             await one.fs.setattr(stat.ino, Changes(size=1), writer)
     await one.close(writer)
@@ -258,6 +257,18 @@ async def test_a_file_that_became_a_directory_gets_another_inode(
     assert await mount.names("x") == {"y"}
 
 
+async def test_what_is_encrypted_under_a_real_key_is_shared_by_two_mounts(
+    rsa_world: World,
+) -> None:
+    one, two = rsa_world.mount(), rsa_world.mount()
+    content = os.urandom(200_000)
+    await one.write("f", content)
+    assert (await rsa_world.head("f")).metadata["client-side-encryption-wrap-alg"].startswith("RSA")
+    assert await two.read("f") == content
+    await two.rename("f", "g")
+    assert await rsa_world.mount().read("g") == content
+
+
 async def test_two_mounts_see_each_others_files_after_close(world: World) -> None:
     one, two = world.mount(), world.mount()
     for content in (b"one", b"second", b"3"):
@@ -321,7 +332,7 @@ async def test_a_getattr_under_way_does_not_undo_a_change(mount: Mount) -> None:
             # An even number of changes, each of them stored: nothing looks as before.
             for mode in (0o600, 0o640):
                 await mount.change("f", mode=mode)
-                await mount.fs.drain(10)
+                await mount.drain()
         assert (await mount.fs.getattr(stat.ino)).mode & 0o777 == 0o640
 
 
@@ -448,12 +459,13 @@ async def test_a_lookup_that_finds_a_new_link_before_its_maker_knows_is_no_harm(
         assert await mount.exists(name)
         hold.release()
 
-    for name, make in {
+    makers: dict[str, Callable[[], Awaitable[None]]] = {
         "link": lambda: mount.symlink("link", b"x"),
         "node": lambda: mount.mknod("node", 0o100600),
         "fifo": lambda: mount.mknod("fifo", 0o010600),
         "made": lambda: mount.mkdir("made"),
-    }.items():
+    }
+    for name, make in makers.items():
         async with trio.open_nursery() as tasks:
             with mount.bucket.held("put", after=True) as hold:
                 tasks.start_soon(lookups, hold, name)
@@ -488,16 +500,10 @@ async def test_a_truncation_to_nothing_wins_over_a_copy_that_is_under_way(mount:
             tasks.start_soon(mount.fs.write, handle, 0, b"ab")
             await get.reached.wait()
             mount.bucket.let_pass(get)
-            await mount.fs.setattr(stat.ino, _cut(), handle)
+            await mount.fs.setattr(stat.ino, Changes(size=0), handle)
             get.release()
     await mount.close(handle)
     assert await mount.read("f") == b"ab"
-
-
-def _cut() -> object:
-    from ossfs.vfs.metadata import Changes
-
-    return Changes(size=0)
 
 
 async def test_a_read_under_way_while_the_file_is_rewritten_here_is_not_stale(
@@ -514,7 +520,7 @@ async def test_a_read_under_way_while_the_file_is_rewritten_here_is_not_stale(
         with mount.bucket.held("get") as get, mount.bucket.held("put", after=True) as put:
             tasks.start_soon(read)
             await get.reached.wait()
-            await mount.fs.setattr(stat.ino, _cut(), writer)
+            await mount.fs.setattr(stat.ino, Changes(size=0), writer)
             await mount.fs.write(writer, 0, b"b" * (5 << 20))
             tasks.start_soon(mount.close, writer)
             await put.reached.wait()

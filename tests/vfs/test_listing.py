@@ -1,13 +1,23 @@
 """Reading directories: everything once, at positions that stay."""
 
+import errno
 import os
 
 import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ossfs.format.names import is_component
+from ossfs.store.base import PutOptions
+from ossfs.store.memory import MemoryStore
 from ossfs.types import ObjectKey
-from tests.vfs.world import Mount, World
+from ossfs.vfs.handles import HandleTable
+from ossfs.vfs.kernel import Behaviour, NoKernel
+from ossfs.vfs.listing import Listings
+from ossfs.vfs.lookups import Lookups
+from ossfs.vfs.remote import Defaults, Remote
+from ossfs.vfs.tree import Tree
+from tests.vfs.world import Mount, World, refused
 
 
 async def test_a_directory_of_ten_thousand_entries_is_listed_completely(
@@ -128,10 +138,6 @@ async def test_reading_a_directory_that_is_renamed_goes_on(mount: Mount) -> None
 
 
 async def test_a_listing_that_fails_fails_the_read_alone(mount: Mount, world: World) -> None:
-    import errno
-
-    from tests.vfs.world import refused
-
     await world.put("f", b"")
     mount.bucket.fail("list_page")
     with refused(errno.EIO):
@@ -145,25 +151,12 @@ async def test_a_listing_that_fails_fails_the_read_alone(mount: Mount, world: Wo
     count=st.integers(1, 8),
 )
 async def test_every_valid_name_is_listed_once_whatever_it_is(names: set[str], count: int) -> None:
-    from ossfs.format.names import is_component
-    from ossfs.store.memory import MemoryStore
-    from ossfs.vfs.handles import HandleTable
-    from ossfs.vfs.kernel import Behaviour, NoKernel
-    from ossfs.vfs.listing import Listings
-    from ossfs.vfs.lookups import Lookups
-    from ossfs.vfs.remote import Defaults, Remote
-    from ossfs.vfs.tree import Tree
-
     store, defaults = MemoryStore(), Defaults(uid=0, gid=0)
     valid = {name for name in names if is_component(name) and name[0] not in "/\\"}
     for name in valid:
-        from ossfs.store.base import PutOptions
-
         await store.put(ObjectKey(name), b"", PutOptions())
     tree = Tree("", defaults.for_object(defaults.directory_mode, 0))
-    lookups = Lookups(
-        tree, Remote(store, defaults), Behaviour(), NoKernel(), lambda: trio.current_time()
-    )
+    lookups = Lookups(tree, Remote(store, defaults), Behaviour(), NoKernel(), trio.current_time)
     async with trio.open_nursery() as nursery:
         listings = Listings(HandleTable(), lookups, nursery.start_soon)
         handle = listings.open(tree.root)

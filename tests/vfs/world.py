@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import math
 import os
 import stat
 from collections.abc import AsyncIterator, Iterator
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 import trio
 
 from ossfs.errors import OssfsError
@@ -32,6 +34,7 @@ from ossfs.vfs.kernel import Behaviour
 from ossfs.vfs.metadata import Changes, Stat
 from ossfs.vfs.node import Node
 from ossfs.vfs.remote import Defaults
+from ossfs.vfs.saving import Unsaved
 from ossfs.vfs.status import NewFiles
 from tests.vfs.bucket import Bucket, as_store
 
@@ -231,6 +234,10 @@ class Mount:
             content += piece
         return content
 
+    async def drain(self) -> list[Unsaved]:
+        """Store everything, however long it takes; returns what cannot be stored."""
+        return await self.fs.drain(math.inf)
+
     # --- looking inside ----------------------------------------------------------------------
 
     @property
@@ -326,24 +333,23 @@ class World:
     async def tags(self, key: str) -> dict[str, str]:
         return await self.store.get_tags(ObjectKey(key))
 
-    def keys(self) -> list[str]:
+    def stored(self) -> list[str]:
         """All keys in the bucket."""
         return list(self.store._keys)
 
     def visible(self) -> list[str]:
         """All but what ossfs keeps for itself."""
-        return [key for key in self.keys() if ".ossfs/" not in key]
+        return [key for key in self.stored() if ".ossfs/" not in key]
 
 
 @contextlib.contextmanager
 def refused(number: int) -> Iterator[None]:
     """The block must end with this errno."""
-    try:
+    with pytest.raises((OssfsError, OSError)) as caught:
         yield
-    except (OssfsError, OSError) as error:
-        assert error.errno == number, f"{errno.errorcode[error.errno or 0]}: {error!r}"
-    else:
-        raise AssertionError(f"not refused with {errno.errorcode[number]}")
+    error = caught.value
+    assert isinstance(error, OssfsError | OSError)
+    assert errno.errorcode[error.errno or 0] == errno.errorcode[number], error
 
 
 def load_key(path: Path) -> Any:
