@@ -1,5 +1,6 @@
 """Builds a mount from its configuration: the only place that knows all parts."""
 
+import ctypes
 import json
 import logging
 import os
@@ -52,6 +53,8 @@ REUPLOAD_MAX = 1 << 30
 ANY_SIZE = 1 << 62
 LAST_TIMEOUTS = 5
 """Once the mount is gone, content that is not stored yet is tried for so many times --timeout."""
+PR_SET_DUMPABLE = 4
+"""From linux/prctl.h."""
 
 NOT_STORED = 6
 """Exit code of a mount that ended with something not stored."""
@@ -62,7 +65,17 @@ def run_mount(config: MountConfig, *, ready: Callable[[], None]) -> int:
 
     Calls *ready* once the mount answers. Raises CommandError where it cannot be mounted.
     """
+    forbid_dumps()
     return trio.run(_mount, config, ready)
+
+
+def forbid_dumps() -> None:
+    """Let a crash write no core of this process: keys and contents stand in its memory.
+
+    By prctl(2), since a limit of size 0 does not bind the kernel where a program takes the core.
+    """
+    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0):
+        log.warning("core dumps cannot be forbidden: %s", os.strerror(ctypes.get_errno()))
 
 
 async def _mount(config: MountConfig, ready: Callable[[], None]) -> int:
