@@ -9,7 +9,7 @@ import contextlib
 import logging
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import trio
@@ -130,7 +130,7 @@ class Saver:
         generation, attributes = node.generation, node.attributes
         info: ObjectInfo | None = None
         try:
-            with trio.CancelScope() as node.uploading:
+            with trio.CancelScope() as node.uploading, _mistakes_told():
                 info = await self._put(node, key, frozen, attributes, replaces=replaces)
         except OssfsError as error:
             node.failure = error
@@ -290,7 +290,7 @@ class Saver:
         """Try at once to store everything, for *timeout* seconds at most; returns what is left."""
 
         async def attempt(node: Node) -> None:
-            with contextlib.suppress(OssfsError):
+            with contextlib.suppress(OssfsError), _mistakes_told():
                 await self.store(node)
 
         with trio.move_on_after(timeout):
@@ -300,6 +300,27 @@ class Saver:
             if waiting:
                 await for_each(waiting, attempt, limit=min(DRAIN_PARALLEL, len(waiting)))
         return self.unsaved()
+
+
+class _Mistake(OssfsError):
+    """An error of ossfs itself; what was asked of OSS may have been done."""
+
+    retryable = True
+
+
+@contextlib.contextmanager
+def _mistakes_told() -> Iterator[None]:
+    """Log an error that nobody expected and raise it as a failure like any other.
+
+    So it is shown and tried again, and ends the storing of no other file.
+    """
+    try:
+        yield
+    except OssfsError:
+        raise
+    except Exception as error:
+        log.exception("storing failed for a reason that is a mistake in ossfs")
+        raise _Mistake(f"internal error: {type(error).__name__}") from error
 
 
 def _lacks(node: Node, generation: int) -> bool:
