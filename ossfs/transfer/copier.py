@@ -103,7 +103,9 @@ class Copier:
                 raise Stale("another client replaced the object meanwhile")
 
         source = StoredVersion(store, self._sender.limits, info, version)
-        return await store_again(self._sender, info.key, source, options, check=is_unchanged)
+        return await store_again(
+            self._sender, info.key, source, options, check=is_unchanged, replaced=info
+        )
 
     async def _stream(
         self,

@@ -79,17 +79,23 @@ async def store_again(
     options: PutOptions,
     *,
     check: Check = nothing,
+    replaced: ObjectInfo | None = None,
 ) -> ObjectInfo:
     """Store *source* under *key*, in its own parts if these are usable, else in the sender's.
 
-    Raises as `Sender.store_source`, and what reading the source raises.
+    replaced: the version that stands under *key* until then, if it is that of *source*. Raises as
+    `Sender.store_source`, and what reading the source raises.
     """
     part_size = _part_size(options, source.size) or sender.part_size_for(source.size)
     options = replace(options, metadata=_with_sizes(options, source.size, part_size))
     if part_size is not None:
-        return await sender.store_source(key, source, options, part_size=part_size, check=check)
+        return await sender.store_source(
+            key, source, options, part_size=part_size, check=check, replaced=replaced
+        )
     async with sender.limits.memory.hold(source.size):
-        return await sender.store_source(key, source, options, part_size=None, check=check)
+        return await sender.store_source(
+            key, source, options, part_size=None, check=check, replaced=replaced
+        )
 
 
 def _part_size(options: PutOptions, size: int) -> int | None:

@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import fastcrc
@@ -23,7 +24,7 @@ from ossfs.errors import (
     TimedOut,
     Unavailable,
 )
-from ossfs.store.base import ObjectInfo, ObjectStore, Part, PutOptions, Stored
+from ossfs.store.base import ObjectInfo, ObjectStore, Part, PutOptions, ServerEncryption, Stored
 from ossfs.transfer.limits import Check, TransferLimits
 from ossfs.transfer.parallel import for_each
 from ossfs.types import Buffer, ObjectKey
@@ -52,6 +53,36 @@ class Source(Protocol):
 
     def piece(self, offset: int, length: int) -> AbstractAsyncContextManager[Buffer]:
         """Bytes [offset, offset + length), which lie within the size, until the block ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """What a write is to make; replaced: as in `Sender.store_source`."""
+
+    source: Source
+    options: PutOptions
+    replaced: ObjectInfo | None
+
+    def is_proved_by(self, info: ObjectInfo) -> bool:
+        """Whether only this write can have made *info*.
+
+        Metadata are the proof, since the envelope of an upload is its own; but not where the same
+        bytes go once more under the envelope that they had.
+        """
+        if self.replaced is not None and self._looks_like(self.replaced):
+            return False
+        return self._looks_like(info)
+
+    def _looks_like(self, info: ObjectInfo) -> bool:
+        options, crc64 = self.options, self.source.crc64
+        return (
+            info.size == self.source.size
+            and (crc64 is None or info.crc64 == crc64)
+            and dict(info.metadata) == {name.lower(): v for name, v in options.metadata.items()}
+            and info.tagging_count == len(options.tags)
+            and _is_as_asked(options.encryption, info.encryption)
+            and options.storage_class in {None, info.storage_class}
+        )
 
 
 async def nothing() -> None:
@@ -103,39 +134,42 @@ class Sender:
         *,
         part_size: int | None,
         check: Check = nothing,
+        replaced: ObjectInfo | None = None,
     ) -> ObjectInfo:
         """Store *source* in parts, or by one request where *part_size* is None.
 
         The caller holds memory for all of it in the latter case. check: awaited right before
-        anything becomes visible. Raises what the store raises, and Unavailable if other bytes than
-        these were stored.
+        anything becomes visible. replaced: the version that stands under *key* until then, if the
+        same bytes may go there again. Raises what the store raises, and Unavailable if other bytes
+        than these were stored.
         """
+        result = _Result(source, options, replaced)
         if part_size is None:
-            return await self._put(key, source, options, check)
-        return await self._multipart(key, source, options, part_size, check)
+            return await self._put(key, result, check)
+        return await self._multipart(key, result, part_size, check)
 
-    async def _put(
-        self, key: ObjectKey, source: Source, options: PutOptions, check: Check
-    ) -> ObjectInfo:
+    async def _put(self, key: ObjectKey, result: _Result, check: Check) -> ObjectInfo:
+        source, options = result.source, result.options
         async with self.limits.requests, source.piece(0, source.size) as body:
             await check()
             try:
                 stored = await self.store.put(key, body, options)
             except _MAYBE_STORED as error:
-                stored = await self._own_earlier_try(key, source, options, error)
+                stored = await self._own_earlier_try(key, result, error)
             sent = fastcrc.crc64.xz(body) if source.crc64 is None else source.crc64
         _compare(stored.crc64, sent)
         return self._described(key, source.size, stored, options, sent, "Normal")
 
     async def _multipart(
-        self, key: ObjectKey, source: Source, options: PutOptions, part_size: int, check: Check
+        self, key: ObjectKey, result: _Result, part_size: int, check: Check
     ) -> ObjectInfo:
+        source, options = result.source, result.options
         upload_id = await self.store.initiate_multipart(key, options)
         joined = False
         try:
             parts = await self._put_parts(key, upload_id, source, part_size)
             await check()
-            stored = await self._complete(key, upload_id, source, options, parts)
+            stored = await self._complete(key, upload_id, result, parts)
             joined = True
         finally:
             if not joined:
@@ -190,34 +224,28 @@ class Sender:
         return [parts[number] for number in sorted(parts)]
 
     async def _complete(
-        self,
-        key: ObjectKey,
-        upload_id: str,
-        source: Source,
-        options: PutOptions,
-        parts: list[Part],
+        self, key: ObjectKey, upload_id: str, result: _Result, parts: list[Part]
     ) -> Stored:
         try:
             return await self.store.complete_multipart(
-                key, upload_id, parts, forbid_overwrite=options.forbid_overwrite
+                key, upload_id, parts, forbid_overwrite=result.options.forbid_overwrite
             )
         except _MAYBE_STORED as error:
-            return await self._own_earlier_try(key, source, options, error)
+            return await self._own_earlier_try(key, result, error)
 
     async def _own_earlier_try(
-        self, key: ObjectKey, source: Source, options: PutOptions, refusal: StoreError
+        self, key: ObjectKey, result: _Result, refusal: StoreError
     ) -> Stored:
         """The answer to a write that got through although its answer was lost.
 
         A repeated request then meets its own result, and a later upload would take it for another
-        client's. Metadata are the proof: the envelope of an upload is its own. Raises *refusal* if
-        the object is not ours.
+        client's. Raises *refusal* unless the object proves to be ours.
         """
         try:
             info = await self.store.head(key)
         except StoreError:
             raise refusal from None
-        if not _is_result(info, source, options):
+        if not result.is_proved_by(info):
             raise refusal
         return Stored(etag=info.etag, crc64=info.crc64, version_id=info.version_id)
 
@@ -231,12 +259,11 @@ class Sender:
                 log.warning("a multipart upload could not be aborted: %s", error)
 
 
-def _is_result(info: ObjectInfo, source: Source, options: PutOptions) -> bool:
-    return (
-        info.size == source.size
-        and (source.crc64 is None or info.crc64 == source.crc64)
-        and dict(info.metadata) == {name.lower(): v for name, v in options.metadata.items()}
-    )
+def _is_as_asked(asked: ServerEncryption | None, shown: ServerEncryption | None) -> bool:
+    """OSS names the key of KMS also where it chose it, and the bucket's own rule unasked."""
+    if asked is None:
+        return True
+    return shown is not None and asked in {shown, replace(shown, key_id=None)}
 
 
 def _compare(answered: int | None, sent: int | None) -> None:

@@ -196,6 +196,45 @@ async def test_a_failing_request_leaves_the_version_as_it_was(world: World, size
     assert await world.again().content() == content
 
 
+@pytest.mark.parametrize("size", [5, 3 * PART + 7])
+@pytest.mark.parametrize(
+    ("tags", "encryption"),
+    [
+        ({"a": "new"}, None),
+        ({"a": "old", "b": "new"}, None),
+        ({"a": "old"}, ServerEncryption(algorithm="AES256")),
+    ],
+)
+async def test_the_version_that_is_replaced_never_passes_for_the_new_one(
+    world: World, size: int, tags: dict[str, str], encryption: ServerEncryption | None
+) -> None:
+    info = await world.upload(content_of(size), tags={"a": "old"})
+
+    def fail(name: str) -> None:
+        if name in {"put", "complete_multipart"}:
+            raise Unavailable("made to fail", status=503)
+
+    world.store.before = fail
+    with pytest.raises(Unavailable):
+        await world.copier.reupload(
+            info, attributes=FILE, tags=tags, limit=None, encryption=encryption
+        )
+    assert await world.store.inner.head(KEY) == info
+
+
+@pytest.mark.parametrize("size", [5, 3 * PART + 7])
+async def test_a_reupload_whose_last_answer_was_lost_is_recognised_by_its_headers(
+    world: World, size: int
+) -> None:
+    info = await world.upload(content_of(size))
+    world.store.answer_lost = True
+    world.store.calls.clear()
+    world.store.fail_at = {5: 3, 3 * PART + 7: 11}[size]
+    stored = await world.copier.reupload(info, attributes=CHANGED, tags={}, limit=None)
+    assert world.store.names()[world.store.fail_at - 1] in {"put", "complete_multipart"}
+    assert stored == await world.store.inner.head(KEY)
+
+
 async def test_a_streamed_copy_takes_memory_of_parts_alone(world: World) -> None:
     world = world.again(store=WatchedStore(MemoryStore(copy_limit=0)))
     info = await world.upload(content_of(20 * PART))

@@ -21,6 +21,7 @@ from ossfs.errors import (
     Unavailable,
 )
 from ossfs.keys.keyring import Keyring
+from ossfs.store.base import ServerEncryption
 from tests.transfer.world import FILE, KEY, KIB, MIB, OTHER, PART, World, content_of
 
 OLD = b"the version before"
@@ -115,6 +116,22 @@ async def test_an_upload_whose_last_answer_was_lost_is_recognised_as_its_own(
     assert world.store.names()[last - 1 :] == [world.store.names()[last - 1], "head"]
     assert info == await world.store.inner.head(KEY)
     assert await stored(world) == content
+
+
+@pytest.mark.parametrize("key_id", [None, "chosen by OSS"])
+async def test_an_own_result_is_recognised_whoever_chose_the_key_of_kms(
+    world: World, key_id: str | None
+) -> None:
+    def name_the_key(name: str, answer: Any) -> Any:
+        if name == "head":
+            return replace(answer, encryption=ServerEncryption(algorithm="KMS", key_id=key_id))
+        return answer
+
+    world.store.tamper = name_the_key
+    world.store.answer_lost = True
+    world.store.fail_at = 1
+    await world.upload(b"x", encryption=ServerEncryption(algorithm="KMS"))
+    assert world.store.names() == ["put", "head"]
 
 
 @pytest.mark.parametrize("size", SIZES)
