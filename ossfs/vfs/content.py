@@ -30,7 +30,7 @@ from ossfs.vfs.handles import FileHandle, HandleTable
 from ossfs.vfs.kernel import Behaviour
 from ossfs.vfs.lookups import Lookups
 from ossfs.vfs.node import NEVER, Node
-from ossfs.vfs.remote import Found, Remote
+from ossfs.vfs.remote import Found, Remote, same_version
 from ossfs.vfs.saving import Saver
 from ossfs.vfs.tree import Tree
 
@@ -254,7 +254,7 @@ class Content:
         if node.reader is not None or node.staged is not None or info is None:
             return node.reader
         reader = await self._opener.open_known(info)
-        if not _same_version(node.info, info):
+        if not _still(node.info, info):
             reader.close()
             return None
         node.reader = reader
@@ -330,7 +330,7 @@ class Content:
                 if reader is not None:
                     wanted = min(COPY_UP, end - staged.size)
                     piece = await self._fetch_from(node, reader, staged.size, wanted)
-                if piece is None or not _same_version(node.info, info):
+                if piece is None or not _still(node.info, info):
                     staged.close()
                     return None
                 if not piece:
@@ -351,11 +351,11 @@ class Content:
                 return bytes(piece)
 
 
-def _same_version(now: ObjectInfo | None, before: ObjectInfo | None) -> bool:
+def _still(now: ObjectInfo | None, before: ObjectInfo | None) -> bool:
     """Whether content of the one is content of the other, under the same key."""
     if now is None or before is None:
         return now is before
-    return now.etag == before.etag and now.key == before.key
+    return now.key == before.key and same_version(before, now)
 
 
 def _close_unless(reader: ObjectReader | None, kept: ObjectReader | None) -> None:

@@ -30,7 +30,6 @@ from ossfs.vfs.renames import Renames
 from ossfs.vfs.saving import Saver, Unsaved
 from ossfs.vfs.tree import Tree
 
-
 LINK_MAX = 4095
 """Bytes of the longest target of a symbolic link (PATH_MAX without its zero byte)."""
 

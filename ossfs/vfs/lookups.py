@@ -11,14 +11,13 @@ from dataclasses import dataclass
 
 from ossfs.errors import NameTooLong, OssfsError, StaleHandle
 from ossfs.format.attributes import Attributes
-from ossfs.format.contents import same_content
 from ossfs.format.names import NAME_MAX, is_component
 from ossfs.store.base import ObjectInfo
 from ossfs.transfer.parallel import for_each
 from ossfs.types import ObjectKey
 from ossfs.vfs.kernel import Behaviour, KernelCache
 from ossfs.vfs.node import NEVER, Folder, Listing, Node
-from ossfs.vfs.remote import Found, Remote
+from ossfs.vfs.remote import Found, Remote, same_version
 from ossfs.vfs.tree import Tree
 
 log = logging.getLogger(__name__)
@@ -203,7 +202,7 @@ class Lookups:
         if found.is_directory or found.info is None:
             return
         node.size = found.info.size
-        if before is not None and not _same_version(before, found.info):
+        if before is not None and not same_version(before, found.info):
             self.replaced(node)
 
     def replaced(self, node: Node) -> None:
@@ -326,11 +325,6 @@ class Lookups:
         if missing:
             limit = min(self._behaviour.parallel, len(missing))
             await for_each(missing, ask, limit=limit)
-
-
-def _same_version(before: ObjectInfo, now: ObjectInfo) -> bool:
-    same_bytes = before.etag == now.etag and before.size == now.size
-    return same_bytes and same_content(before.metadata, now.metadata)
 
 
 def _kind(found: Found) -> int:

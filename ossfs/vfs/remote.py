@@ -14,6 +14,7 @@ from ossfs import log as names_in_log
 from ossfs.errors import AccessDenied, NotFound
 from ossfs.format import attributes as attribute_format
 from ossfs.format.attributes import Attributes
+from ossfs.format.contents import same_content
 from ossfs.format.names import RESERVED, is_component
 from ossfs.store.base import ListEntry, ObjectInfo, ObjectStore
 from ossfs.transfer.parallel import for_each
@@ -164,6 +165,12 @@ class Remote:
             else:
                 names[text] = is_directory
         return Names(names=names, hidden=hidden, next_token=page.next_token)
+
+
+def same_version(before: ObjectInfo, now: ObjectInfo) -> bool:
+    """Whether the content of the one is that of the other, under whatever key."""
+    same_bytes = before.etag == now.etag and before.size == now.size
+    return same_bytes and same_content(before.metadata, now.metadata)
 
 
 def _listed(

@@ -35,7 +35,7 @@ from ossfs.vfs.gate import TreeGate, upwards
 from ossfs.vfs.kernel import Behaviour
 from ossfs.vfs.lookups import Lookups
 from ossfs.vfs.node import NEVER, Node
-from ossfs.vfs.remote import Remote
+from ossfs.vfs.remote import Remote, same_version
 from ossfs.vfs.removal import CLEAN_UP_SECONDS, Departure, Removal
 from ossfs.vfs.saving import Saver
 from ossfs.vfs.tree import Tree
@@ -359,6 +359,6 @@ class Renames:
             else:
                 known = node.info
                 self._adopt(node, copied.now)
-                if known is not None and known.etag != copied.before.etag and not node.busy:
+                if known is not None and not (node.busy or same_version(known, copied.before)):
                     node.size, node.checked = copied.now.size, NEVER
                     self._lookups.replaced(node)

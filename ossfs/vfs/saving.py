@@ -139,7 +139,7 @@ class Saver:
                 _may_be_stored(node, attributes)
             self.retry(node)
             raise
-        except trio.Cancelled:
+        except BaseException:
             _may_be_stored(node, attributes)
             raise
         finally:
