@@ -4,6 +4,7 @@ answer = await ask(store, key, expect_size=4711)            # one request
 reader = await open_answer(pool, keyring, answer, Integrity.PREFER)
 """
 
+import hashlib
 from dataclasses import dataclass
 
 from ossfs.crypto.body import BodyCipher
@@ -14,6 +15,7 @@ from ossfs.format import attributes as attribute_headers
 from ossfs.format import envelope as envelopes
 from ossfs.format.attributes import Attributes
 from ossfs.format.contents import Foreign, Own, Plain, classify
+from ossfs.format.envelope import Envelope
 from ossfs.format.seal import Seal
 from ossfs.keys.keyring import Keyring
 from ossfs.store.base import ObjectInfo, ObjectStore
@@ -81,10 +83,10 @@ async def accept(
         raise IntegrityError("the object is not authenticated, as --integrity require demands")
     match contents:
         case Plain():
-            return _version(info, None, None)
+            return _plain(info)
         case Foreign(envelope=envelope):
             key, iv = await _present(keyring).open_foreign(envelope)
-            return _version(info, BodyCipher(key, iv), None)
+            return _encrypted(info, envelope, BodyCipher(key, iv), None)
         case Own(envelope=envelope, seal=seal):
             file_type = _file_type(info)
 
@@ -92,19 +94,21 @@ async def accept(
                 return seal.accepts(key, file_type=file_type, size=info.size)
 
             key = await _present(keyring).open(envelope, accept=is_genuine)
-            return _sealed(store, info, key, seal)
+            return _sealed(store, info, envelope, key, seal)
 
 
 async def _unchecked(keyring: Keyring | None, info: ObjectInfo) -> Version:
     """Whatever the envelope says, without a look at our own headers."""
     envelope = envelopes.parse(info.metadata)
     if envelope is None:
-        return _version(info, None, None)
+        return _plain(info)
     key, iv = await _present(keyring).open_foreign(envelope, refuse_own=False)
-    return _version(info, BodyCipher(key, iv), None)
+    return _encrypted(info, envelope, BodyCipher(key, iv), None)
 
 
-def _sealed(store: ObjectStore, info: ObjectInfo, key: DataKey, seal: Seal) -> Version:
+def _sealed(
+    store: ObjectStore, info: ObjectInfo, envelope: Envelope, key: DataKey, seal: Seal
+) -> Version:
     iv = key.iv()
     source: TagSource
     if seal.tags is not None:
@@ -112,13 +116,26 @@ def _sealed(store: ObjectStore, info: ObjectInfo, key: DataKey, seal: Seal) -> V
     else:
         source = SidecarTags(store, seal.sidecar, size=info.size, tagsum=seal.tagsum)
     authenticity = Authenticity(seal.head, ChunkTagger(key, iv), source)
-    return _version(info, BodyCipher(key, iv), authenticity)
+    return _encrypted(info, envelope, BodyCipher(key, iv), authenticity)
 
 
-def _version(
-    info: ObjectInfo, cipher: BodyCipher | None, authenticity: Authenticity | None
+def _plain(info: ObjectInfo) -> Version:
+    return Version(info=info, file_type=_file_type(info), cipher=None, lock=b"", authenticity=None)
+
+
+def _encrypted(
+    info: ObjectInfo, envelope: Envelope, cipher: BodyCipher, authenticity: Authenticity | None
 ) -> Version:
-    return Version(info=info, file_type=_file_type(info), cipher=cipher, authenticity=authenticity)
+    lock = hashlib.sha256(b"%d:" % len(envelope.wrapped_key))
+    lock.update(envelope.wrapped_key)
+    lock.update(envelope.wrapped_start)
+    return Version(
+        info=info,
+        file_type=_file_type(info),
+        cipher=cipher,
+        lock=lock.digest(),
+        authenticity=authenticity,
+    )
 
 
 def _file_type(info: ObjectInfo) -> int:

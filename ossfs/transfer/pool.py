@@ -8,12 +8,10 @@ import trio
 from ossfs.cache import ByteLru
 from ossfs.store.base import ObjectStore
 from ossfs.transfer.limits import TransferLimits
-from ossfs.types import ETag, ObjectKey
+from ossfs.transfer.version import Identity
 
 Spawn = Callable[..., object]
 """Starts an async function with its arguments in a nursery that outlives the readers."""
-
-Identity = tuple[ObjectKey, ETag, bytes]
 
 _ENTRY_OVERHEAD = 256
 _FOREGROUND_REQUESTS = 4

@@ -13,6 +13,14 @@ from ossfs.transfer.limits import TransferLimits
 from ossfs.transfer.tagsource import TagSource
 from ossfs.types import Buffer, ETag, ObjectKey
 
+Identity = tuple[ObjectKey, ETag, int, bytes, bytes]
+"""Key, ETag, size, lock and head.
+
+The ETag alone would not do, since it stays where only headers are replaced: ciphertext of an object
+that lost its envelope must not pass for content when the envelope is back, nor bytes that were read
+unchecked for those of a sealed version.
+"""
+
 
 class Integrity(Enum):
     """How much of what is read must be authenticated."""
@@ -36,13 +44,14 @@ class Version:
     """How to read one stored version.
 
     file_type: st_mode >> 12 as its headers tell; cipher: None for an object that is not encrypted;
-    authenticity: None where there are no tags (written by another client, or not encrypted) or
-    nothing is to be checked.
+    lock: digest of the wrapped key and IV, b"" where there is no cipher; authenticity: None where
+    there are no tags (written by another client, or not encrypted) or nothing is to be checked.
     """
 
     info: ObjectInfo
     file_type: int
     cipher: BodyCipher | None
+    lock: bytes
     authenticity: Authenticity | None
 
     @property
@@ -51,14 +60,10 @@ class Version:
         return chunk_size(self.info.size)
 
     @property
-    def identity(self) -> tuple[ObjectKey, ETag, bytes]:
-        """Same for two versions only if content read from one may be shown as the other's.
-
-        The head is part of it: bytes that were read unchecked must not pass for those of a sealed
-        version.
-        """
+    def identity(self) -> Identity:
+        """Same for two versions only if content read from one may be shown as the other's."""
         head = self.authenticity.head if self.authenticity else b""
-        return self.info.key, self.info.etag, head
+        return self.info.key, self.info.etag, self.info.size, self.lock, head
 
     def span(self, first: int, end: int) -> tuple[int, int]:
         """Offset and length of the chunks first..end-1."""

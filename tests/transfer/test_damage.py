@@ -199,6 +199,32 @@ async def test_unchecked_bytes_in_the_cache_do_not_pass_for_sealed_ones(world: W
     assert await world.content() == content
 
 
+async def test_ciphertext_that_lost_its_envelope_does_not_pass_for_content_when_it_is_back(
+    world: World,
+) -> None:
+    content = content_of(1000)
+    await world.upload(content)
+    own = version_of(world)
+    names = [name for name in own.info.metadata if name.startswith("client-side-encryption-")]
+    foreign = {name: own.info.metadata[name] for name in names}
+    world = world.again(integrity=Integrity.OFF)
+    for metadata, shown in (({}, own.body), (foreign, content), ({}, own.body)):
+        put_back(world, own, metadata=metadata)
+        assert await read_all(world) == shown
+        assert await read_all(world, expect_size=1000) == shown
+
+
+@pytest.mark.parametrize("size", [3, 5000])
+async def test_chunks_in_the_cache_do_not_pass_for_those_of_another_size(
+    world: World, size: int
+) -> None:
+    await world.again(keyring=None).upload(content_of(1000))
+    plain = version_of(world)
+    assert await world.content() == content_of(1000)
+    put_back(world, plain, body=content_of(size, seed=1))
+    assert await world.content() == content_of(size, seed=1)
+
+
 @pytest.mark.parametrize("expect", [0, 4 * CHUNK])
 async def test_a_known_version_under_its_etag_with_another_size_is_refused(
     world: World, expect: int
