@@ -115,16 +115,18 @@ class ObjectReader:
                 fetch.scope.cancel()
 
     async def _from_first_bytes(self, first: int, end: int) -> dict[int, bytes | None] | None:
-        """Chunks first..end-1 if the bytes that opening brought along hold them, else None."""
+        """Chunks first..end-1 if the bytes that opening brought along hold them, and all of these
+        are authentic, else None.
+        """
         cache = self._pool.chunks
         stored = cache.get((self._identity, _FIRST_BYTES)) if first == 0 else None
         if stored is None or end * self._chunk > -(-len(stored) // self._chunk) * self._chunk:
             return None
         contents = await self._version.content(self._pool.limits, 0, stored)
         self._keep(0, contents)
-        if None not in contents:
-            cache.discard((self._identity, _FIRST_BYTES))
-        return dict(enumerate(contents))
+        # Bytes that were damaged on their way must not be tried again: the bucket may have better.
+        cache.discard((self._identity, _FIRST_BYTES))
+        return None if None in contents else dict(enumerate(contents))
 
     def _begin(self, first: int, end: int) -> tuple[dict[int, bytes | None], list[_Fetch]]:
         """The chunks that the cache holds; the fetches of the others, begun and counted in."""

@@ -64,6 +64,28 @@ async def test_one_flipped_bit_of_the_body_spoils_its_chunk_and_no_other(
             await reader.read(0, len(content))
 
 
+async def test_first_bytes_that_were_damaged_on_their_way_are_asked_for_again(
+    world: World,
+) -> None:
+    content = content_of(3 * CHUNK + 100)
+    await world.upload(content)
+
+    def damage(name: str, answer: Any) -> Any:
+        if name != "get":
+            return answer
+        info, body = answer
+        return info, flipped(bytes(body), CHUNK + 5)
+
+    world.store.tamper = damage
+    reader = await world.reader(expect_size=len(content))
+    world.store.tamper = lambda _name, answer: answer
+    world.store.calls.clear()
+    assert await reader.read(0, len(content)) == content
+    assert await reader.read(0, len(content)) == content
+    (asked,) = [arguments for name, arguments in world.store.calls if name == "get"]
+    assert (asked["start"], asked["length"]) == (CHUNK, CHUNK)
+
+
 async def test_chunks_that_change_places_are_refused(world: World) -> None:
     content = content_of(3 * CHUNK)
     await world.upload(content)
