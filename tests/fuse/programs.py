@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import dedent
 
 
 def sh(script: str, *arguments: str | Path, ok: bool = True) -> str:
@@ -26,7 +27,7 @@ def sh(script: str, *arguments: str | Path, ok: bool = True) -> str:
 def python(script: str, *arguments: str | Path) -> str:
     """The same for a script in Python; its arguments are sys.argv[1:]."""
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", script, *map(str, arguments)],
+        [sys.executable, "-W", "error", "-c", dedent(script), *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=100,

@@ -12,7 +12,7 @@ import pytest
 from tests.fuse.conftest import MakeMount
 from tests.fuse.mounting import Mount
 from tests.fuse.oss import Bucket
-from tests.fuse.programs import sh
+from tests.fuse.programs import python, sh
 from tests.fuse.waiting import wait_until
 
 pytestmark = pytest.mark.fuse
@@ -220,13 +220,13 @@ def test_a_small_buffer_for_an_xattr_is_erange(work: Path) -> None:
     (work / "f").touch()
     os.setxattr(work / "f", "user.a", b"12345")
     script = """
-    import ctypes, sys
-    libc = ctypes.CDLL(None, use_errno=True)
-    size = libc.getxattr(sys.argv[1].encode(), b"user.a", ctypes.create_string_buffer(2), 2)
-    print(size, ctypes.get_errno())
-    print(libc.getxattr(sys.argv[1].encode(), b"user.a", None, 0))
-    """
-    shown = sh('python3 -c "$(sed "s/^    //" <<<"$2")" "$1"', work / "f", script)
+import ctypes, sys
+libc = ctypes.CDLL(None, use_errno=True)
+size = libc.getxattr(sys.argv[1].encode(), b"user.a", ctypes.create_string_buffer(2), 2)
+print(size, ctypes.get_errno())
+print(libc.getxattr(sys.argv[1].encode(), b"user.a", None, 0))
+"""
+    shown = python(script, work / "f")
     assert shown.split() == ["-1", str(errno.ERANGE), "5"]
 
 

@@ -9,7 +9,7 @@ import pytest
 from tests.fuse.conftest import MakeMount
 from tests.fuse.mounting import Mount
 from tests.fuse.oss import Bucket
-from tests.fuse.programs import sh
+from tests.fuse.programs import python, sh
 
 pytestmark = pytest.mark.fuse
 
@@ -159,29 +159,29 @@ def test_telldir_and_seekdir_come_back_to_the_same_entry(work: Path) -> None:
     for number in range(200):
         (work / f"f{number}").touch()
     script = """
-    import ctypes, os, sys
-    libc = ctypes.CDLL(None)
-    class dirent(ctypes.Structure):
-        _fields_ = [("ino", ctypes.c_uint64), ("off", ctypes.c_int64), ("len", ctypes.c_uint16),
-                    ("type", ctypes.c_uint8), ("name", ctypes.c_char * 256)]
-    libc.opendir.restype = ctypes.c_void_p
-    libc.readdir.restype = ctypes.POINTER(dirent)
-    libc.telldir.restype = ctypes.c_long
-    for f in (libc.readdir, libc.telldir, libc.closedir): f.argtypes = [ctypes.c_void_p]
-    libc.seekdir.argtypes = [ctypes.c_void_p, ctypes.c_long]
-    d = libc.opendir(sys.argv[1].encode())
-    places = []
-    while True:
-        at = libc.telldir(d)
-        entry = libc.readdir(d)
-        if not entry: break
-        places.append((at, entry.contents.name))
-    for at, name in reversed(places):
-        libc.seekdir(d, at)
-        assert libc.readdir(d).contents.name == name
-    print(len(places))
-    """
-    shown = sh('python3 -c "$(sed "s/^    //" <<<"$2")" "$1"', work, script)
+import ctypes, os, sys
+libc = ctypes.CDLL(None)
+class dirent(ctypes.Structure):
+    _fields_ = [("ino", ctypes.c_uint64), ("off", ctypes.c_int64), ("len", ctypes.c_uint16),
+                ("type", ctypes.c_uint8), ("name", ctypes.c_char * 256)]
+libc.opendir.restype = ctypes.c_void_p
+libc.readdir.restype = ctypes.POINTER(dirent)
+libc.telldir.restype = ctypes.c_long
+for f in (libc.readdir, libc.telldir, libc.closedir): f.argtypes = [ctypes.c_void_p]
+libc.seekdir.argtypes = [ctypes.c_void_p, ctypes.c_long]
+d = libc.opendir(sys.argv[1].encode())
+places = []
+while True:
+    at = libc.telldir(d)
+    entry = libc.readdir(d)
+    if not entry: break
+    places.append((at, entry.contents.name))
+for at, name in reversed(places):
+    libc.seekdir(d, at)
+    assert libc.readdir(d).contents.name == name
+print(len(places))
+"""
+    shown = python(script, work)
     assert shown == "202\n"
 
 
@@ -223,9 +223,9 @@ def test_a_directory_that_is_not_empty_is_not_removed(shared: Mount, work: Path)
 def test_a_deep_tree_is_made_listed_renamed_and_removed(shared: Mount, work: Path) -> None:
     depth = 80
     script = """
-    cd "$1"; mkdir -p "$2"
-    p=.; for d in $(echo "$2" | tr / ' '); do p=$p/$d; echo $p >$p/file; done
-    """
+cd "$1"; mkdir -p "$2"
+p=.; for d in $(echo "$2" | tr / ' '); do p=$p/$d; echo $p >$p/file; done
+"""
     deep = "/".join(f"d{number}" for number in range(depth))
     sh(script, work, deep)
     assert len(list(work.rglob("file"))) == depth
@@ -290,7 +290,7 @@ def test_renameat2_flags(work: Path) -> None:
     for source, target, flags in ((a, b, 1), (a, b, 2), (a, b, 4), (a, c, 1)):
         print(libc.renameat2(-100, source, -100, target, flags) and ctypes.get_errno())
     """
-    shown = sh('python3 -c "$(sed "s/^    //" <<<"$2")" "$1"', work, script)
+    shown = python(script, work)
     assert shown.split() == [str(errno.EEXIST), str(errno.EINVAL), str(errno.EINVAL), "0"]
     assert sorted(os.listdir(work)) == ["b", "c"]
 

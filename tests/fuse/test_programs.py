@@ -1,5 +1,6 @@
 """Programs that map files, and programs that keep databases in them."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -105,7 +106,8 @@ for _ in range(10):
         base.execute("insert into t values (?)", (sys.argv[2],))
 """
     (work / "script.py").write_text(script)
-    sh('for i in 1 2; do python3 "$1"/script.py "$1"/base $i & done; wait -n; wait -n', work)
+    run = 'for i in 1 2; do "$2" "$1"/script.py "$1"/base $i & done; wait -n; wait -n'
+    sh(run, work, sys.executable)
     script = """
 import sqlite3, sys
 for row in sqlite3.connect(sys.argv[1]).execute("select who, count(*) from t group by who"):
