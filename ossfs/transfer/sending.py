@@ -1,7 +1,8 @@
 """Putting stored bytes under a key: one PutObject, or a multipart upload with parts side by side.
 
-Knows nothing of encryption. Nothing becomes visible before all of it is there, every answer is
-compared with the CRC64 of what was sent, and an upload that fails or is cancelled is aborted.
+Knows nothing of encryption. Nothing becomes visible before all of it is there, what OSS says of
+the whole is compared with the CRC64 of the source (of each part, the store does that), and an
+upload that fails or is cancelled is aborted.
 """
 
 import logging
@@ -9,6 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 import fastcrc
@@ -156,7 +158,9 @@ class Sender:
                 stored = await self.store.put(key, body, options)
             except _MAYBE_STORED as error:
                 stored = await self._own_earlier_try(key, result, error)
-            sent = fastcrc.crc64.xz(body) if source.crc64 is None else source.crc64
+            sent = source.crc64
+            if sent is None:
+                sent = await self.limits.compute(len(body), partial(fastcrc.crc64.xz, body))
         _compare(stored.crc64, sent)
         return self._described(key, source.size, stored, options, sent, "Normal")
 
@@ -215,9 +219,7 @@ class Sender:
                 self.limits.requests,
                 source.piece(offset, length) as body,
             ):
-                part = await self.store.put_part(key, upload_id, number, body)
-                _compare(part.crc64, fastcrc.crc64.xz(body))
-            parts[number] = part
+                parts[number] = await self.store.put_part(key, upload_id, number, body)
 
         count = -(-source.size // part_size)
         await for_each(range(1, count + 1), put_part, limit=min(self.limits.width, count))

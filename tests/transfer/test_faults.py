@@ -1,10 +1,13 @@
 """Uploads under faults and cancellation: all of a new version or nothing, and one error."""
 
+import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
+import fastcrc
 import pytest
 import trio
 
@@ -22,6 +25,7 @@ from ossfs.errors import (
 )
 from ossfs.keys.keyring import Keyring
 from ossfs.store.base import ServerEncryption
+from ossfs.types import Buffer
 from tests.transfer.world import FILE, KEY, KIB, MIB, OTHER, PART, World, content_of
 
 OLD = b"the version before"
@@ -166,17 +170,34 @@ async def test_an_object_that_appears_during_the_upload_is_not_overwritten(
 @pytest.mark.parametrize("size", SIZES)
 async def test_other_bytes_than_were_sent_are_noticed(world: World, size: int) -> None:
     def damage(name: str, answer: Any) -> Any:
-        if name in damaged[0]:
+        if name in {"put", "complete_multipart"}:
             return replace(answer, crc64=answer.crc64 ^ 1)
         return answer
 
-    damaged: list[set[str]] = [set()]
     world.store.tamper = damage
-    for names in ({"put", "put_part"}, {"put", "complete_multipart"}):
-        damaged[0] = names
-        with pytest.raises(Unavailable):
-            await world.upload(content_of(size))
-        assert leaves_no_parts(world)
+    with pytest.raises(Unavailable):
+        await world.upload(content_of(size))
+    assert leaves_no_parts(world)
+
+
+async def test_no_digest_of_a_large_body_is_taken_in_the_event_loop(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inline: list[int] = []
+
+    def note(body: Buffer) -> int:
+        if threading.current_thread() is threading.main_thread():
+            inline.append(len(body))
+        return fastcrc.crc64.xz(body)
+
+    noting = SimpleNamespace(crc64=SimpleNamespace(xz=note))
+    monkeypatch.setattr("ossfs.transfer.sending.fastcrc", noting)
+    large = world.again(part_size=2 * MIB)
+    await large.upload(content_of(5 * MIB))
+    await large.again(keyring=None, part_size=2 * MIB).upload(content_of(4 * MIB))
+    info = replace(await world.store.inner.head(KEY), crc64=None)
+    await large.copier.reupload(info, attributes=FILE, tags={}, limit=None)
+    assert not [size for size in inline if size > MIB]
 
 
 @pytest.mark.parametrize("size", SIZES)
