@@ -221,7 +221,10 @@ class Operations(pyfuse3.Operations):
 
     @replies_errno
     async def write(self, fh: FileHandleT, off: int, buf: bytes) -> int:
-        return await self._fs.write(HandleId(fh), off, buf)
+        # Pages of a mapping come through any handle that can write, one that appends too. An
+        # append begins where the kernel believes the end to be, a page before it.
+        placed = off < self._fs.believed_end(HandleId(fh))
+        return await self._fs.write(HandleId(fh), off, buf, placed=placed)
 
     @replies_errno
     async def flush(self, fh: FileHandleT) -> None:

@@ -260,8 +260,12 @@ class Content:
         node.reader = reader
         return reader
 
-    async def write(self, number: HandleId, offset: int, data: Buffer) -> int:
-        """Stage *data* at *offset*, or at the end for O_APPEND. Returns its length."""
+    async def write(
+        self, number: HandleId, offset: int, data: Buffer, *, placed: bool = False
+    ) -> int:
+        """Stage *data* at *offset*, or at the end for O_APPEND unless it is *placed*. Returns its
+        length.
+        """
         handle = self._handles.file(number)
         if not handle.writable:
             raise BadHandle("not open for writing")
@@ -270,7 +274,7 @@ class Content:
         await self.stage(node)
         handle.check_version()
         assert node.staged is not None
-        at = node.staged.size if handle.appends else offset
+        at = node.staged.size if handle.appends and not placed else offset
         if at + len(data) > MAX_SIZE:
             raise FileTooLarge("larger than an object may be")
         node.staged.pwrite(at, data)

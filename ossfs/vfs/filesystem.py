@@ -217,9 +217,18 @@ class FileSystem:
         """pread(2)."""
         return await self._content.read(handle, offset, length)
 
-    async def write(self, handle: HandleId, offset: int, data: Buffer) -> int:
-        """pwrite(2)."""
-        return await self._content.write(handle, offset, data)
+    async def write(
+        self, handle: HandleId, offset: int, data: Buffer, *, placed: bool = False
+    ) -> int:
+        """pwrite(2); placed: at *offset* even through a handle that appends."""
+        written = await self._content.write(handle, offset, data, placed=placed)
+        node = self._handles.file(handle).node
+        node.shown_size = max(node.shown_size, offset + written)
+        return written
+
+    def believed_end(self, handle: HandleId) -> int:
+        """Where the caller must believe the file to end, from what it was shown and wrote."""
+        return self._handles.file(handle).node.shown_size
 
     async def flush(self, handle: HandleId) -> None:
         """One close(2) of a descriptor of the handle."""
@@ -273,7 +282,9 @@ class FileSystem:
         return await self._saver.drain(timeout)
 
     def _stat(self, node: Node) -> Stat:
-        return self._metadata.stat(node, self._lookups.validity(node))
+        shown = self._metadata.stat(node, self._lookups.validity(node))
+        node.shown_size = shown.size
+        return shown
 
     def _directory(self, ino: Ino) -> Node:
         node = self._tree.get(ino)

@@ -61,6 +61,8 @@ class Node:
     attributes: Attributes
     parent: "Node | None" = None
     size: int = 0
+    shown_size: int = 0
+    """What whoever caches believes to be the size: as last shown, or behind its own writes."""
     info: ObjectInfo | None = None
     foreign_tags: dict[str, str] = field(default_factory=dict)
     checked: float = NEVER

@@ -49,6 +49,29 @@ mapping.close()
     assert (work / "f").read_bytes() == bytes(50_000) + b"written" + bytes(49_993)
 
 
+@pytest.mark.parametrize("mode", ["a+b", "r+b"])
+def test_a_mapping_beside_or_through_a_descriptor_that_appends_writes_in_its_place(
+    work: Path, mode: str
+) -> None:
+    (work / "f").write_bytes(b"x" * 10_000)
+    script = """
+    import mmap, os, sys
+    path, mode = sys.argv[1:]
+    log = open(path, "ab", buffering=0)
+    with open(path, mode) as file, mmap.mmap(file.fileno(), 0) as mapping:
+        log.write(b"one")
+        mapping[5_000:5_003] = b"map"
+        mapping.flush()
+        log.write(b"two")
+        mapping[0:3] = b"MAP"
+    log.write(b"three")
+    """
+    python(script, work / "f", mode)
+    wait_until(lambda: upload_state(work / "f") == "clean")
+    expected = b"MAP" + b"x" * 4_997 + b"map" + b"x" * 4_997 + b"onetwothree"
+    assert (work / "f").read_bytes() == expected
+
+
 def test_a_private_mapping_reads_and_changes_nothing(work: Path) -> None:
     (work / "f").write_bytes(b"x" * 500_000)
     script = """

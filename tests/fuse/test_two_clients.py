@@ -92,6 +92,22 @@ def test_o_excl_loses_to_another_client_s_object(bucket: Bucket, mount: MakeMoun
     (one.path / "lock").unlink()
 
 
+def test_an_append_goes_to_the_end_of_what_another_client_made_longer_or_shorter(
+    bucket: Bucket, mount: MakeMount
+) -> None:
+    one, two = mount(bucket), mount(bucket)
+    path = two.path / "f"
+    (one.path / "f").touch()
+    for number, content in enumerate((b"begin", b"much longer than before", b"s")):
+        path.stat()  # the size that the kernel remembers
+        (one.path / "f").write_bytes(content)
+        with path.open("ab", buffering=0) as file:
+            file.write(b"%d" % number)
+            file.write(b"!")
+        assert (one.path / "f").read_bytes() == content + b"%d!" % number
+        assert path.read_bytes() == content + b"%d!" % number
+
+
 def test_names_are_seen_within_their_ttl(bucket: Bucket, mount: MakeMount) -> None:
     one = mount(bucket, "--attr-ttl=1", "--negative-ttl=1")
     assert os.listdir(one.path) == []
