@@ -18,6 +18,7 @@ from ossfs.crypto.body import BodyCipher
 from ossfs.crypto.datakey import DataKey
 from ossfs.crypto.tags import ChunkTagger, sidecar_body
 from ossfs.format import attributes as attribute_headers
+from ossfs.format import deprecated
 from ossfs.format import envelope as envelopes
 from ossfs.format import seal as seals
 from ossfs.format.attributes import Attributes
@@ -39,6 +40,7 @@ class _Lock:
     """What encrypts one upload; never used for a second one."""
 
     key: DataKey
+    iv: bytes
     envelope: Envelope
 
 
@@ -46,8 +48,10 @@ class _Lock:
 class Uploader:
     """Stores files of one mount; one instance serves many uploads at once.
 
-    keyring: None stores content as it is. prefix: of the mount, under which sidecars lie.
-    encryption, storage_class: asked of OSS for every object, unless a call says otherwise.
+    keyring: None stores content as it is; one that writes the deprecated form makes objects without
+    authenticity headers, since that form is for programs that know nothing of them. prefix: of the
+    mount, under which sidecars lie. encryption, storage_class: asked of OSS for every object,
+    unless a call says otherwise.
 
     Every call takes a fresh data key; to try again is another call. What comes back is what HEAD
     would say of the new version, but for Last-Modified (the local clock) and a server-side
@@ -139,7 +143,9 @@ class Uploader:
             form = self._form(content, lock)
             await form.scan(keep=part_size is None)
             metadata = attribute_headers.to_metadata(attributes)
-            if lock is not None:
+            if lock is not None and lock.envelope.deprecated:
+                metadata |= deprecated.to_metadata(lock.envelope, plain_size=content.size)
+            elif lock is not None:
                 metadata |= await self._seal(lock, form, attributes.file_type, options)
                 metadata |= envelopes.to_metadata(
                     lock.envelope, plain_size=content.size, part_size=part_size
@@ -153,8 +159,8 @@ class Uploader:
         limits = self._sender.limits
         if lock is None:
             return StoredForm(content, limits, cipher=None, tagger=None)
-        iv = lock.key.iv()
-        cipher, tagger = BodyCipher(lock.key, iv), ChunkTagger(lock.key, iv)
+        cipher = BodyCipher(lock.key, lock.iv)
+        tagger = None if lock.envelope.deprecated else ChunkTagger(lock.key, lock.iv)
         return StoredForm(content, limits, cipher=cipher, tagger=tagger)
 
     async def _seal(
