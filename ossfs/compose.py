@@ -15,6 +15,7 @@ from ossfs.errors import (
     BadCredentials,
     BucketError,
     CommandError,
+    KeyProblem,
     MountPointError,
     NoSuchBucket,
     StoreError,
@@ -24,9 +25,10 @@ from ossfs.format.budget import METADATA_LIMIT, worst_case
 from ossfs.format.envelope import Envelope
 from ossfs.fuse.operations import KernelNotifier
 from ossfs.fuse.session import Session, SessionOptions
-from ossfs.keys import rsa
+from ossfs.keys.base import MasterKey
 from ossfs.keys.keyring import Keyring
-from ossfs.keys.passphrase import read_passphrase
+from ossfs.keys.keyring_file import KmsEntry
+from ossfs.keys.masters import load_masters
 from ossfs.staging.area import StagingArea
 from ossfs.store.base import ObjectStore
 from ossfs.store.credentials import CredentialsProvider, EnvironmentCredentials, FileCredentials
@@ -163,14 +165,11 @@ def _guarded(nursery: trio.Nursery) -> Spawn:
 
 def load_keys(keys: Keys) -> Keyring:
     """The master keys that were configured. Raises KeyProblem."""
-    passphrase = None
-    if keys.key_passphrase_file is not None:
-        passphrase = read_passphrase(keys.key_passphrase_file)
-    masters = [
-        rsa.load(path, passphrase=passphrase, padding=keys.rsa_padding, matdesc=keys.matdesc)
-        for path in keys.rsa_keys
-    ]
-    return Keyring(masters)
+    return Keyring(load_masters(keys, kms=_make_kms_key))
+
+
+def _make_kms_key(entry: KmsEntry) -> MasterKey:
+    raise KeyProblem(f"{entry.name}: keys in a KMS are not supported yet")
 
 
 def check_metadata_room(keyring: Keyring, prefix: str) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from ossfs.config import address
+from ossfs.config import address, encryption
 from ossfs.config.address import BucketUrl
 from ossfs.config.options import Option, options_of
 from ossfs.config.sections import (
@@ -49,7 +49,7 @@ def resolve_mount(url: BucketUrl, mountpoint: Path, written: Written) -> MountCo
     """The whole configuration of a mount. Raises UsageError, with one line that names the thing."""
     settings = _layered(url, written)
     where, connection = _service(url, settings, written)
-    keys = _keys(_section(Keys, settings, written))
+    keys = encryption.settle(_section(Keys, settings, written))
     transfer = _transfer(_section(Transfer, settings, written))
     return MountConfig(
         mountpoint=mountpoint,
@@ -127,25 +127,6 @@ def _check_endpoint(endpoint: str, url: BucketUrl, connection: Connection) -> No
         raise UsageError(
             f"--endpoint: {endpoint} is not encrypted; use https, or --allow-http if that is meant"
         )
-
-
-def _keys(keys: Keys) -> Keys:
-    if not keys.encrypt:
-        if not keys.rsa_keys:
-            raise UsageError(
-                "no key is given: make one with `ossfs keygen NAME` and give --rsa-key NAME.pem, "
-                "or store new files unencrypted with --encrypt none"
-            )
-        keys = dataclasses.replace(keys, encrypt="rsa")
-    if keys.encrypt == "rsa" and not keys.rsa_keys:
-        raise UsageError(
-            "--encrypt rsa needs a key: give --rsa-key PEM (`ossfs keygen NAME` makes one)"
-        )
-    if keys.encrypt == "none" and keys.integrity == "require":
-        raise UsageError(
-            "--integrity require refuses what --encrypt none would write: drop one of them"
-        )
-    return keys
 
 
 def _transfer(transfer: Transfer) -> Transfer:

@@ -120,16 +120,17 @@ class Connection:
 class Keys:
     """Whether and with what new files are encrypted, and what opens the files that are there.
 
-    encrypt is "" only before it is resolved; rsa_keys: all unwrap, the first wraps.
+    encrypt is "" only before it is resolved, and where the active key of the keyring decides;
+    rsa_keys: all unwrap, the first wraps.
     """
 
-    encrypt: Literal["", "rsa", "none"] = field(
+    encrypt: Literal["", "rsa", "aes", "none"] = field(
         default="",
         metadata=option(
-            values.choice("rsa", "none"),
+            values.choice("rsa", "aes", "none"),
             "client-side encryption of new files",
-            metavar="rsa|none",
-            default="rsa if a key is given, else an error",
+            metavar="rsa|aes|none",
+            default="as the key that is given, else an error",
         ),
     )
     rsa_keys: tuple[Path, ...] = field(
@@ -154,12 +155,36 @@ class Keys:
         default=None,
         metadata=option(values.path, "file with the passphrase of the RSA keys", metavar="FILE"),
     )
+    aes_key: Path | None = field(
+        default=None,
+        metadata=option(
+            values.path,
+            "symmetric key: file of 32 raw bytes or 64 hex digits, readable by its owner alone",
+            metavar="FILE",
+        ),
+    )
+    keyring: Path | None = field(
+        default=None,
+        metadata=option(
+            values.path,
+            "TOML file that names all keys: the active one encrypts, every one opens",
+            metavar="FILE",
+        ),
+    )
     matdesc: Mapping[str, str] = field(
         default_factory=dict,
         metadata=option(
             values.matdesc,
             "description stored with each file and used to find the key (object of strings)",
             metavar="JSON",
+        ),
+    )
+    dialect: Literal["current", "deprecated"] = field(
+        default="current",
+        metadata=option(
+            values.choice("current", "deprecated"),
+            "form in which new files are stored; deprecated: that of oss2 2.9, not authenticated",
+            metavar="current|deprecated",
         ),
     )
     integrity: Literal["require", "prefer", "off"] = field(

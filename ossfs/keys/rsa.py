@@ -165,7 +165,11 @@ def _parse(path: Path, pem: bytes, passphrase: bytes | None) -> object:
     if b"ENCRYPTED" not in pem:
         return _parse_private(path, pem, None)
     if passphrase is None:
-        _refuse(path, "is protected by a passphrase; pass it with --key-passphrase-file")
+        _refuse(
+            path,
+            "is protected by a passphrase; name its file with --key-passphrase-file,"
+            " in a keyring with passphrase-file",
+        )
     return _parse_private(path, pem, passphrase)
 
 
@@ -178,7 +182,10 @@ def _parse_private(path: Path, pem: bytes, passphrase: bytes | None) -> object:
         # Without `from`: the parser's text may quote what it read.
         if passphrase is None:
             _refuse(path, "is a damaged private key; use a good copy of it")
-        _refuse(path, "does not open with this passphrase; check --key-passphrase-file")
+        _refuse(
+            path,
+            "does not open with this passphrase; check the file that holds it",
+        )
 
 
 def _parse_public(path: Path, pem: bytes) -> object:
