@@ -3,7 +3,7 @@
 import json
 import logging
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import trio
@@ -27,8 +27,9 @@ from ossfs.fuse.operations import KernelNotifier
 from ossfs.fuse.session import Session, SessionOptions
 from ossfs.keys.base import MasterKey
 from ossfs.keys.keyring import Keyring
-from ossfs.keys.keyring_file import KmsEntry
+from ossfs.keys.keyring_file import Entry, KmsEntry
 from ossfs.keys.masters import load_masters
+from ossfs.keys.trial import Trial, try_key
 from ossfs.staging.area import StagingArea
 from ossfs.store.base import ObjectStore
 from ossfs.store.credentials import CredentialsProvider, EnvironmentCredentials, FileCredentials
@@ -166,6 +167,15 @@ def _guarded(nursery: trio.Nursery) -> Spawn:
 def load_keys(keys: Keys) -> Keyring:
     """The master keys that were configured. Raises KeyProblem."""
     return Keyring(load_masters(keys, kms=_make_kms_key))
+
+
+def try_keys(entries: Sequence[Entry]) -> list[Trial]:
+    """What each of the keys can do."""
+
+    async def try_all() -> list[Trial]:
+        return [await try_key(entry, kms=_make_kms_key) for entry in entries]
+
+    return trio.run(try_all)
 
 
 def _make_kms_key(entry: KmsEntry) -> MasterKey:

@@ -53,14 +53,19 @@ class AesEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KmsEntry:
-    """A key in a KMS; key_id: id, ARN or alias; endpoint, ca_bundle: None for the usual ones."""
+    """A key in a KMS.
+
+    key_id: id, ARN or alias; endpoint, ca_bundle: None for the usual ones.
+
+    coding: "single" or "double"; "deprecated" where that form is written, never in the file.
+    """
 
     kind: ClassVar[str] = "kms"
     name: str
     key_id: str
     endpoint: str | None = None
     coding: str = "single"
-    context: Mapping[str, str] = field(default_factory=dict)
+    context: Mapping[str, str] = field(default_factory=dict, repr=False)
     ca_bundle: Path | None = None
     matdesc: Mapping[str, str] = field(default_factory=dict)
 

@@ -28,6 +28,11 @@ def load_masters(keys: Keys, *, kms: KmsFactory) -> list[MasterKey]:
 
 def load(entry: Entry, *, kms: KmsFactory) -> MasterKey:
     """The master key that *entry* names. Raises KeyProblem."""
+    return kms(entry) if isinstance(entry, KmsEntry) else load_file(entry)
+
+
+def load_file(entry: RsaEntry | AesEntry) -> MasterKey:
+    """The master key in the file that *entry* names. Raises KeyProblem."""
     match entry:
         case RsaEntry():
             file = entry.passphrase_file
@@ -40,8 +45,6 @@ def load(entry: Entry, *, kms: KmsFactory) -> MasterKey:
             )
         case AesEntry():
             return symmetric.load(entry.file, name=entry.name, matdesc=entry.matdesc)
-        case KmsEntry():
-            return kms(entry)
 
 
 def _of_options(keys: Keys) -> list[Entry]:
