@@ -10,10 +10,11 @@ from typing import Literal
 from ossfs.config.sections import Keys
 from ossfs.errors import UsageError
 
-Kind = Literal["rsa", "aes"]
+Kind = Literal["rsa", "kms", "aes"]
 
 _MISSING = {
     "rsa": "--encrypt rsa needs a key: give --rsa-key PEM (`ossfs keygen NAME` makes one)",
+    "kms": "--encrypt kms needs a key: give --kms-key-id ID, ARN or alias/NAME",
     "aes": "--encrypt aes needs a key: give --aes-key FILE (`openssl rand -hex 32` makes one)",
 }
 
@@ -37,7 +38,11 @@ def settle(keys: Keys) -> Keys:
 
 def _given(keys: Keys) -> list[Kind]:
     """Kinds of keys that options of their own name."""
-    kinds: dict[Kind, bool] = {"rsa": bool(keys.rsa_keys), "aes": keys.aes_key is not None}
+    kinds: dict[Kind, bool] = {
+        "rsa": bool(keys.rsa_keys),
+        "kms": bool(keys.kms_key_id),
+        "aes": keys.aes_key is not None,
+    }
     return [kind for kind, is_given in kinds.items() if is_given]
 
 
@@ -45,6 +50,7 @@ def _only_one(given: Sequence[Kind]) -> Kind:
     if not given:
         raise UsageError(
             "no key is given: make one with `ossfs keygen NAME` and give --rsa-key NAME.pem, "
+            "name one in the KMS with --kms-key-id, "
             "or store new files unencrypted with --encrypt none"
         )
     if len(given) > 1:

@@ -49,7 +49,7 @@ def resolve_mount(url: BucketUrl, mountpoint: Path, written: Written) -> MountCo
     """The whole configuration of a mount. Raises UsageError, with one line that names the thing."""
     settings = _layered(url, written)
     where, connection = _service(url, settings, written)
-    keys = encryption.settle(_section(Keys, settings, written))
+    keys = _kms(encryption.settle(_section(Keys, settings, written)), where, connection)
     transfer = _transfer(_section(Transfer, settings, written))
     return MountConfig(
         mountpoint=mountpoint,
@@ -122,10 +122,20 @@ def _service(url: BucketUrl, settings: Settings, written: Written) -> tuple[Wher
 def _check_endpoint(endpoint: str, url: BucketUrl, connection: Connection) -> None:
     if endpoint.partition("://")[2].startswith(f"{url.bucket}."):
         raise UsageError(f"--endpoint: {endpoint} contains the bucket; leave {url.bucket}. out")
+    _check_encrypted("--endpoint", endpoint, connection)
+
+
+def _kms(keys: Keys, where: Where, connection: Connection) -> Keys:
+    endpoint = keys.kms_endpoint or address.kms_endpoint_of(where.region)
+    _check_encrypted("--kms-endpoint", endpoint, connection)
+    return dataclasses.replace(keys, kms_endpoint=endpoint)
+
+
+def _check_encrypted(option: str, endpoint: str, connection: Connection) -> None:
     plain = endpoint.startswith("http://")
     if plain and not connection.allow_http and not address.is_loopback(endpoint):
         raise UsageError(
-            f"--endpoint: {endpoint} is not encrypted; use https, or --allow-http if that is meant"
+            f"{option}: {endpoint} is not encrypted; use https, or --allow-http if that is meant"
         )
 
 

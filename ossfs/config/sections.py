@@ -53,6 +53,14 @@ class Where:
             metavar="auto|on|off",
         ),
     )
+    signature: Literal["v4", "v1"] = field(
+        default="v4",
+        metadata=option(
+            values.choice("v4", "v1"),
+            "how requests to OSS are signed; v1 for servers that do not know v4",
+            metavar="v4|v1",
+        ),
+    )
 
     @property
     def uses_path_style(self) -> bool:
@@ -121,15 +129,16 @@ class Keys:
     """Whether and with what new files are encrypted, and what opens the files that are there.
 
     encrypt is "" only before it is resolved, and where the active key of the keyring decides;
-    rsa_keys: all unwrap, the first wraps.
+    rsa_keys: all unwrap, the first wraps; kms_key_id: "" for none; kms_endpoint is never empty once
+    resolved.
     """
 
-    encrypt: Literal["", "rsa", "aes", "none"] = field(
+    encrypt: Literal["", "rsa", "kms", "aes", "none"] = field(
         default="",
         metadata=option(
-            values.choice("rsa", "aes", "none"),
+            values.choice("rsa", "kms", "aes", "none"),
             "client-side encryption of new files",
-            metavar="rsa|aes|none",
+            metavar="rsa|kms|aes|none",
             default="as the key that is given, else an error",
         ),
     )
@@ -169,6 +178,48 @@ class Keys:
             values.path,
             "TOML file that names all keys: the active one encrypts, every one opens",
             metavar="FILE",
+        ),
+    )
+    kms_key_id: str = field(
+        default="",
+        metadata=option(
+            values.text,
+            "key in the KMS that wraps data keys, and unwraps them whatever encrypts new files",
+            metavar="ID|ARN|alias/NAME",
+        ),
+    )
+    kms_endpoint: str = field(
+        default="",
+        metadata=option(
+            address.parse_endpoint,
+            "address of the KMS, or of a dedicated instance",
+            metavar="URL",
+            default="from the region",
+        ),
+    )
+    kms_coding: Literal["single", "double"] = field(
+        default="single",
+        metadata=option(
+            values.choice("single", "double"),
+            "how the KMS's ciphertext is stored: as most SDKs do it, or as oss2; both are read",
+            metavar="single|double",
+        ),
+    )
+    kms_context: Mapping[str, str] = field(
+        default_factory=dict,
+        repr=False,
+        metadata=option(
+            values.context,
+            "encryption context (object of strings); reading tries it, then none",
+            metavar="JSON",
+        ),
+    )
+    kms_signature: Literal["acs3", "rpc-v1"] = field(
+        default="acs3",
+        metadata=option(
+            values.choice("acs3", "rpc-v1"),
+            "how requests to the KMS are signed",
+            metavar="acs3|rpc-v1",
         ),
     )
     matdesc: Mapping[str, str] = field(

@@ -22,6 +22,7 @@ from ossfs.errors import KeyProblem, KeyUnavailable, OssfsError
 from ossfs.format.envelope import DEPRECATED_KMS, KMS
 from ossfs.keys.base import WrongKey
 from ossfs.keys.kms_client import Context, KmsClient
+from ossfs.keys.kms_refusal import KmsRefusal
 
 _BASE64 = re.compile(rb"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 _WRAP_ALGS = {"single": KMS, "double": KMS, "deprecated": DEPRECATED_KMS}
@@ -134,7 +135,12 @@ class KmsMasterKey:
             raise KeyProblem(str(error)) from error
 
     async def _check_state(self) -> None:
-        state = await self._client.key_state(self._key_id)
+        try:
+            state = await self._client.key_state(self._key_id)
+        except KmsRefusal as refusal:
+            if refusal.is_not_allowed:
+                return
+            raise
         if state != "Enabled":
             raise KeyProblem(f"the KMS key {self._key_id} is {state}, not Enabled")
 

@@ -13,6 +13,7 @@ are not quoted: some repeat what was signed, and that may hold a plaintext.
 
 import json
 import logging
+import ssl
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -131,7 +132,10 @@ class KmsClient:
         return _text(await self._act("ReEncrypt", destination, parameters), "CiphertextBlob")
 
     async def key_state(self, key_id: str) -> str:
-        """DescribeKey: Enabled, Disabled, PendingDeletion, PendingImport. Raises KeyUnavailable."""
+        """DescribeKey: Enabled, Disabled, PendingDeletion, PendingImport.
+
+        Raises KeyUnavailable; KmsRefusal with `is_not_allowed` is no fault, and not logged.
+        """
         answer = await self._act("DescribeKey", key_id, {"KeyId": key_id})
         metadata = answer.get("KeyMetadata")
         return _text(metadata if isinstance(metadata, dict) else {}, "KeyState")
@@ -175,6 +179,8 @@ class KmsClient:
             log.warning("the clock differs from that of the KMS by %.0f s", self._clock_offset)
 
     def _complain(self, action: str, refusal: KmsRefusal) -> None:
+        if action == "DescribeKey" and refusal.is_not_allowed:
+            return
         if self._complaints.get(action) != refusal.code:
             self._complaints[action] = refusal.code
             log.error("%s", refusal)
@@ -226,8 +232,10 @@ class KmsClient:
             response = await self._transport.handle_async_request(request)
             await response.aread()
         except httpx.TransportError as exc:
+            # A certificate that is not accepted now will not be accepted in a second either.
+            may_pass = not isinstance(exc.__cause__, ssl.SSLCertVerificationError)
             text = f"cannot reach the KMS at {self._url}: {exc}"
-            raise KmsRefusal(text, code="Unreachable", may_pass=True) from exc
+            raise KmsRefusal(text, code="Unreachable", may_pass=may_pass) from exc
         return response
 
 

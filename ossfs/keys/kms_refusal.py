@@ -64,6 +64,11 @@ class KmsRefusal(KeyUnavailable):
         return self.status in {429, 503} or _THROTTLED.fullmatch(self.code) is not None
 
     @property
+    def is_not_allowed(self) -> bool:
+        """Whether the policy, or this kind of KMS, does not have the action."""
+        return self.code in {"Forbidden.NoPermission", "UnsupportedOperation", "InvalidAction"}
+
+    @property
     def is_wrong_clock(self) -> bool:
         """Whether the time in the request was too far from that of the KMS."""
         return _WRONG_CLOCK.fullmatch(self.code) is not None

@@ -61,6 +61,16 @@ def _of_options(keys: Keys) -> list[Entry]:
     if keys.aes_key is not None:
         path = keys.aes_key
         entries.append(AesEntry(name=path.name, file=path, matdesc=keys.matdesc))
+    if keys.kms_key_id:
+        entries.append(
+            KmsEntry(
+                name=keys.kms_key_id,
+                key_id=keys.kms_key_id,
+                coding=keys.kms_coding,
+                context=keys.kms_context,
+                matdesc=keys.matdesc,
+            )
+        )
     # Sorting is stable: among the keys of the kind that encrypts, the first one does.
     return sorted(entries, key=lambda entry: entry.kind != keys.encrypt)
 

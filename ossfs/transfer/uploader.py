@@ -24,7 +24,7 @@ from ossfs.format import seal as seals
 from ossfs.format.attributes import Attributes
 from ossfs.format.envelope import Envelope
 from ossfs.format.names import sidecar_key
-from ossfs.keys.keyring import Keyring
+from ossfs.keys.pool import EnvelopeSource
 from ossfs.staging import FrozenFile
 from ossfs.store.base import ObjectInfo, PutOptions, ServerEncryption
 from ossfs.transfer.ciphertext import Content, StoredForm, Text
@@ -63,7 +63,7 @@ class Uploader:
     def __init__(
         self,
         sender: Sender,
-        keyring: Keyring | None,
+        keyring: EnvelopeSource | None,
         *,
         prefix: str,
         encryption: ServerEncryption | None = None,
