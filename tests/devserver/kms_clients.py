@@ -21,6 +21,7 @@ from oss2.crypto import AliKMSProvider
 from ossfs.devserver import RunningServer
 from tests.devserver.clients import EXPIRED_ID, STS_ID, STS_SECRET, STS_TOKEN
 
+HTTP = httpx.Client(verify=False, limits=httpx.Limits(max_keepalive_connections=0))
 VERSION = "2016-01-20"
 DEMO = "alias/ossfs-demo"
 
@@ -169,7 +170,7 @@ class KmsClients:
         body = urlencode(signed).encode() if form else b""
         url = self.server.kms_endpoint + "/" + ("" if form else f"?{canonical(signed)}")
         headers = {"content-type": "application/x-www-form-urlencoded"} if form else {}
-        return answer_of(httpx.request(method, url, content=body, headers=headers))
+        return answer_of(HTTP.request(method, url, content=body, headers=headers))
 
     def acs3(
         self,
@@ -204,17 +205,20 @@ class KmsClients:
             else:
                 sent[name] = value
         url = f"{self.server.kms_endpoint}/?{canonical(query)}"
-        return answer_of(httpx.request(method, url, content=body, headers=sent))
+        return answer_of(HTTP.request(method, url, content=body, headers=sent))
 
 
 def direct(client: Any, address: str) -> None:
-    """Sends whatever the client sends to *address*, without TLS."""
+    """Sends whatever the client sends to *address*, without TLS; leaves no socket behind."""
     send = client.do_action_with_exception
 
     def send_there(request: Any) -> Any:
         request.set_endpoint(address)
         request.set_protocol_type("http")
-        return send(request)
+        try:
+            return send(request)
+        finally:
+            client.session.close()
 
     client.do_action_with_exception = send_there
 
