@@ -79,16 +79,17 @@ def test_a_disabled_key_does_nothing_until_it_is_enabled(kms: KmsClients) -> Non
     blob = kms.sdk("Encrypt", KeyId=key, Plaintext="8")["CiphertextBlob"]
     kms.sdk("DisableKey", KeyId=key)
     assert state_of(kms, key) == "Disabled"
-    for call in (
-        lambda: kms.sdk("Encrypt", KeyId=key, Plaintext="8"),
-        lambda: kms.sdk("GenerateDataKey", KeyId=key),
-        lambda: kms.sdk("GenerateDataKeyWithoutPlaintext", KeyId=key),
-        lambda: kms.sdk("Decrypt", CiphertextBlob=blob),
-        lambda: kms.sdk("ReEncrypt", CiphertextBlob=blob, DestinationKeyId=DEMO),
-        lambda: kms.sdk("CreateKeyVersion", KeyId=key),
-    ):
+    calls: list[tuple[str, dict[str, str]]] = [
+        ("Encrypt", {"KeyId": key, "Plaintext": "8"}),
+        ("GenerateDataKey", {"KeyId": key}),
+        ("GenerateDataKeyWithoutPlaintext", {"KeyId": key}),
+        ("Decrypt", {"CiphertextBlob": blob}),
+        ("ReEncrypt", {"CiphertextBlob": blob, "DestinationKeyId": DEMO}),
+        ("CreateKeyVersion", {"KeyId": key}),
+    ]
+    for action, parameters in calls:
         with refused("409 Rejected.Disabled"):
-            call()
+            kms.sdk(action, **parameters)
     kms.sdk("EnableKey", KeyId=key)
     assert kms.sdk("Decrypt", CiphertextBlob=blob)["Plaintext"] == "8"
 
