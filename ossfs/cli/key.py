@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ossfs.cli.arguments import CommandParser
 from ossfs.config import values
+from ossfs.config.address import kms_endpoint_of, parse_endpoint, parse_region
 from ossfs.errors import KeyProblem, UsageError
 from ossfs.keys import keyring_editing, keyring_file
 from ossfs.keys.keyring_file import AesEntry, Entry, KmsEntry, RsaEntry
@@ -22,6 +23,11 @@ def configure(parser: CommandParser) -> None:
     )
     parser.add_argument(
         "--keyring", type=Path, metavar="FILE", help="the TOML file [OSSFS_KEYRING]"
+    )
+    kms = parser.add_argument_group("keys in a KMS, to try them")
+    kms.add_argument("--region", metavar="REGION", help="whose KMS, for keys without an endpoint")
+    kms.add_argument(
+        "--credentials-file", type=Path, metavar="FILE", help="access key [the environment]"
     )
     new = parser.add_argument_group("the key to add")
     new.add_argument("--rsa-key", type=Path, metavar="PEM", help="an RSA key")
@@ -138,12 +144,26 @@ def _test(arguments: argparse.Namespace) -> int:
     from ossfs.compose import try_keys  # noqa: PLC0415
 
     failed = 0
-    for trial in try_keys(entries):
+    endpoint = _kms_endpoint(arguments)
+    trials = try_keys(entries, kms_endpoint=endpoint, credentials_file=arguments.credentials_file)
+    for trial in trials:
         print(f"{trial.name}: {trial.said}", flush=True)
         failed += not trial.works
     if failed:
         raise KeyProblem(f"{failed} of {len(entries)} keys cannot be used")
     return 0
+
+
+def _kms_endpoint(arguments: argparse.Namespace) -> str:
+    """Of the keys that name none; "" where nothing says it."""
+    given = arguments.kms_endpoint or os.environ.get("OSSFS_KMS_ENDPOINT", "")
+    region = arguments.region or os.environ.get("OSSFS_REGION", "")
+    try:
+        if given:
+            return parse_endpoint(given)
+        return kms_endpoint_of(parse_region(region)) if region else ""
+    except ValueError as error:
+        raise UsageError(f"the KMS: {error}") from None
 
 
 def _expect(arguments: argparse.Namespace, count: int) -> None:

@@ -3,7 +3,7 @@
 import secrets
 from dataclasses import dataclass
 
-from ossfs.errors import KeyProblem, OssfsError
+from ossfs.errors import CommandError, OssfsError
 from ossfs.keys.keyring_file import Entry
 from ossfs.keys.masters import KmsFactory, load
 
@@ -21,7 +21,7 @@ async def try_key(entry: Entry, *, kms: KmsFactory) -> Trial:
     """Load the key that *entry* names, wrap random bytes with it, and get them back."""
     try:
         works, said = await _try(entry, kms)
-    except (KeyProblem, OssfsError) as error:
+    except (CommandError, OssfsError) as error:
         works, said = False, str(error)
     return Trial(name=entry.name, works=works, said=said)
 

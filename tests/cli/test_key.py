@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from ossfs.cli import main
+from ossfs.devserver import RunningServer, ServerConfig
 from ossfs.keys import keyring_file
 from tests.keys.fakes import private_pem, public_pem, rsa_key
 
@@ -87,6 +88,27 @@ def test_what_is_wrong_is_one_line_and_a_documented_exit_code(
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1
+
+
+def test_a_kms_key_is_asked_where_its_entry_the_options_or_the_region_say(
+    capsys: pytest.CaptureFixture[str], keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with RunningServer(ServerConfig(root=keys / "server")) as server:
+        monkeypatch.setenv("OSS_ACCESS_KEY_ID", server.access_key_id)
+        monkeypatch.setenv("OSS_ACCESS_KEY_SECRET", server.access_key_secret)
+        for name in ("OSSFS_REGION", "OSSFS_KMS_ENDPOINT"):
+            monkeypatch.delenv(name, raising=False)
+        assert run("add", "cloud", "--kms-key-id", "alias/ossfs-demo") == 0
+        assert run("test") == 4
+        assert "no region is given" in capsys.readouterr().out
+        assert run("test", "--kms-endpoint", server.kms_endpoint) == 0
+        assert run("add", "gone", "--kms-key-id", "x", "--kms-endpoint", server.kms_endpoint) == 0
+        assert run("test", "gone") == 4
+        monkeypatch.delenv("OSS_ACCESS_KEY_ID")
+        assert run("test", "gone") == 4
+    output = capsys.readouterr()
+    assert "cloud: wraps and unwraps" in output.out
+    assert server.access_key_secret not in output.out + output.err
 
 
 def test_without_a_keyring_it_says_what_to_give(
