@@ -1,6 +1,5 @@
 """Encryption at rest: what the KMS keeps is sealed under a root key in a file of its own."""
 
-import contextlib
 import os
 import secrets
 from pathlib import Path
@@ -19,8 +18,8 @@ class Vault:
     """
 
     def __init__(self, path: Path) -> None:
-        with contextlib.suppress(FileExistsError):
-            _write_new(path, secrets.token_bytes(_KEY_BYTES))
+        if not path.exists():
+            _write_whole(path, secrets.token_bytes(_KEY_BYTES))
         root_key = path.read_bytes()
         if len(root_key) != _KEY_BYTES:
             raise OSError(f"{path} is no root key")
@@ -40,14 +39,10 @@ class Vault:
             return None
 
 
-def _write_new(path: Path, content: bytes) -> None:
-    """Makes the file whole or not at all. Raises FileExistsError."""
+def _write_whole(path: Path, content: bytes) -> None:
+    """A kill leaves no part of a root key, under which nothing could be opened later."""
     unfinished = path.with_name(f"{path.name}.{os.getpid()}")
-    with contextlib.suppress(FileNotFoundError):
-        unfinished.unlink()
+    unfinished.unlink(missing_ok=True)
     with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(content)
-    try:
-        os.link(unfinished, path)
-    finally:
-        unfinished.unlink()
+    unfinished.replace(path)
