@@ -113,8 +113,9 @@ def refusal_of(status: int, answer: Mapping[str, Any], headers: Mapping[str, str
         code=code,
         status=status,
         request_id=_word(answer.get("RequestId")),
-        # A success whose document is none has been cut on its way.
-        may_pass=status >= 500 or status == 200 or throttled,
+        # A success whose document is none has been cut on its way. A nonce that was used already
+        # is that of our own request, sent again on another connection after the first broke.
+        may_pass=status >= 500 or status == 200 or throttled or code == "SignatureNonceUsed",
         asked_to_wait=_seconds(headers.get("retry-after", "")),
         server_time=_server_time(headers.get("date", "")),
     )

@@ -1,6 +1,7 @@
 """Mounts whose master key lives in a KMS: they say at once what is wrong, and go on reading."""
 
 import errno
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +75,7 @@ def test_a_file_is_written_and_read_back_by_another_mount(
         (mount.path / f"f{number}").write_bytes(b"content")
         mount.again()
         assert (mount.path / f"f{number}").read_bytes() == b"content"
+        assert os.getxattr(mount.path / f"f{number}", "user.ossfs.master-key") == ALIAS.encode()
         assert SECRET not in mount.log
         mount.end()
         headers = server.object_headers("bkt", f"f{number}")

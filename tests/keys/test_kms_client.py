@@ -41,6 +41,7 @@ async def test_an_empty_context_is_left_out() -> None:
         refusal("ServiceUnavailableTemporary", 503),
         refusal("Rejected.Throttling", 429),
         refusal("Throttling.User", 400),
+        refusal("SignatureNonceUsed", 400),
         httpx.Response(200, content=b"cut"),
         httpx.ConnectError("refused"),
         httpx.ReadTimeout("silence"),
