@@ -120,9 +120,10 @@ def show_size(count: int) -> str:
 def matdesc(value: str) -> Mapping[str, str]:
     """A JSON object of strings, at most 512 bytes of ASCII as it is stored (compact, sorted)."""
     parsed = _strings(value, shown=repr(value))
-    stored = json.dumps(parsed, sort_keys=True, separators=(",", ":"))
-    if len(stored) > MATDESC_BYTES:
-        raise ValueError(f"takes {len(stored)} bytes as ASCII JSON; {MATDESC_BYTES} are allowed")
+    text = json.dumps(parsed, sort_keys=True, separators=(",", ":"))
+    size = len(text) + 5 * sum(map(text.count, "<>&"))  # stored as escapes
+    if size > MATDESC_BYTES:
+        raise ValueError(f"takes {size} bytes as ASCII JSON; {MATDESC_BYTES} are allowed")
     return parsed
 
 
