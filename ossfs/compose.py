@@ -1,12 +1,15 @@
 """Builds a mount from its configuration: the only place that knows all parts."""
 
+import contextlib
 import ctypes
 import json
 import logging
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Any
 
+import httpx
 import trio
 
 from ossfs.config.sections import Connection, Keys, MountConfig, MountOptions, Where
@@ -25,14 +28,20 @@ from ossfs.format.budget import METADATA_LIMIT, worst_case
 from ossfs.format.envelope import Envelope
 from ossfs.fuse.operations import KernelNotifier
 from ossfs.fuse.session import Session, SessionOptions
-from ossfs.keys import rsa
 from ossfs.keys.keyring import Keyring
-from ossfs.keys.passphrase import read_passphrase
+from ossfs.keys.keyring_file import Entry
+from ossfs.keys.kms import KmsMasterKey
+from ossfs.keys.kms_factory import KmsFactory, KmsSettings
+from ossfs.keys.masters import load_masters
+from ossfs.keys.pool import EnvelopePool, EnvelopeSource
+from ossfs.keys.trial import Trial, try_key
 from ossfs.staging.area import StagingArea
 from ossfs.store.base import ObjectStore
 from ossfs.store.credentials import CredentialsProvider, EnvironmentCredentials, FileCredentials
 from ossfs.store.oss import OssStore
+from ossfs.store.retry import Retry
 from ossfs.store.tls import client_context
+from ossfs.store.transport import Transport
 from ossfs.transfer.copier import Copier
 from ossfs.transfer.limits import TransferLimits
 from ossfs.transfer.opener import Opener
@@ -79,15 +88,21 @@ def forbid_dumps() -> None:
 
 
 async def _mount(config: MountConfig, ready: Callable[[], None]) -> int:
-    keyring = load_keys(config.keys)
-    check_metadata_room(keyring, config.where.prefix)
-    store = open_store(config.where, config.connection)
-    try:
+    async with contextlib.AsyncExitStack() as stack:
+        kms = open_kms(config.keys, config.connection)
+        stack.push_async_callback(_close, kms)
+        keyring = load_keys(config.keys, kms)
+        check_metadata_room(keyring, config.where.prefix)
+        store = open_store(config.where, config.connection)
+        stack.push_async_callback(_close, store)
         await check_bucket(store, config.where)
+        await check_writer(keyring, config)
         return await _serve(config, keyring, store, ready)
-    finally:
-        with trio.move_on_after(CLOSE_SECONDS, shield=True):
-            await store.aclose()
+
+
+async def _close(client: OssStore | KmsFactory) -> None:
+    with trio.move_on_after(CLOSE_SECONDS, shield=True):
+        await client.aclose()
 
 
 async def _serve(
@@ -151,6 +166,7 @@ def _facts(config: MountConfig) -> dict[str, object]:
         "endpoint": where.endpoint,
         "region": where.region,
         "path_style": where.path_style,
+        "signature": where.signature,
         "allow_http": connection.allow_http,
         "tls_min": connection.tls_min,
         "ca_bundle": str(connection.ca_bundle or ""),
@@ -174,16 +190,56 @@ def _guarded(nursery: trio.Nursery) -> Spawn:
     return spawn
 
 
-def load_keys(keys: Keys) -> Keyring:
-    """The master keys that were configured. Raises KeyProblem."""
-    passphrase = None
-    if keys.key_passphrase_file is not None:
-        passphrase = read_passphrase(keys.key_passphrase_file)
-    masters = [
-        rsa.load(path, passphrase=passphrase, padding=keys.rsa_padding, matdesc=keys.matdesc)
-        for path in keys.rsa_keys
-    ]
-    return Keyring(masters)
+def load_keys(keys: Keys, kms: KmsFactory) -> Keyring:
+    """The master keys that were configured; nothing is asked yet. Raises KeyProblem."""
+    return Keyring(load_masters(keys, kms=kms))
+
+
+def try_keys(
+    entries: Sequence[Entry], *, kms_endpoint: str, credentials_file: Path | None
+) -> list[Trial]:
+    """What each of the keys can do; *kms_endpoint*: of those that name none."""
+
+    async def try_all() -> list[Trial]:
+        connection = Connection(credentials_file=credentials_file)
+        kms = open_kms(Keys(kms_endpoint=kms_endpoint), connection)
+        try:
+            return [await try_key(entry, kms=kms) for entry in entries]
+        finally:
+            await _close(kms)
+
+    return trio.run(try_all)
+
+
+def open_kms(keys: Keys, connection: Connection) -> KmsFactory:
+    """What makes the keys that live in a KMS."""
+
+    def connect(endpoint: str, ca_bundle: Path | None) -> httpx.AsyncBaseTransport:
+        tls = None
+        if endpoint.startswith("https:"):
+            trusted = ca_bundle or connection.ca_bundle
+            tls = client_context(minimum=connection.tls_min, ca_bundle=trusted)
+        return Transport(tls=tls)
+
+    return KmsFactory(
+        KmsSettings(
+            endpoint=keys.kms_endpoint,
+            signature=keys.kms_signature,
+            pause=Retry(retries=connection.retries).wait,
+            retries=connection.retries,
+            timeout=connection.timeout,
+            allow_http=connection.allow_http,
+        ),
+        credentials=lambda: open_credentials(connection),
+        connect=connect,
+    )
+
+
+async def check_writer(keyring: Keyring, config: MountConfig) -> None:
+    """Raises KeyProblem if new files would be encrypted with a key of a KMS that does not work."""
+    writer = keyring.writer
+    if isinstance(writer, KmsMasterKey) and config.keys.encrypt != "none":
+        await writer.check(writes=not config.mount.read_only)
 
 
 def check_metadata_room(keyring: Keyring, prefix: str) -> None:
@@ -206,11 +262,7 @@ def check_metadata_room(keyring: Keyring, prefix: str) -> None:
 
 def open_store(where: Where, connection: Connection) -> OssStore:
     """A client of the bucket; nothing is asked yet. Raises BucketError, UsageError."""
-    credentials: CredentialsProvider
-    if connection.credentials_file is not None:
-        credentials = FileCredentials(connection.credentials_file)
-    else:
-        credentials = EnvironmentCredentials(os.environ)
+    credentials = open_credentials(connection)
     tls = None
     if where.endpoint.startswith("https:"):
         tls = client_context(minimum=connection.tls_min, ca_bundle=connection.ca_bundle)
@@ -223,7 +275,15 @@ def open_store(where: Where, connection: Connection) -> OssStore:
         tls=tls,
         timeout=connection.timeout,
         retries=connection.retries,
+        signature=where.signature,
     )
+
+
+def open_credentials(connection: Connection) -> CredentialsProvider:
+    """Where access keys come from. Raises BucketError."""
+    if connection.credentials_file is not None:
+        return FileCredentials(connection.credentials_file)
+    return EnvironmentCredentials(os.environ)
 
 
 async def check_bucket(store: ObjectStore, where: Where) -> None:
@@ -270,10 +330,15 @@ def build_filesystem(
     )
     opener = Opener(pool, keyring, integrity)
     writer = keyring.writer if encrypts else None
+    source: EnvelopeSource | None = keyring if encrypts else None
+    if isinstance(writer, KmsMasterKey) and not config.mount.read_only:
+        made_ahead = EnvelopePool(keyring.new_envelope)
+        spawn(made_ahead.run)
+        source = made_ahead
     return assemble(
         Parts(
             store=store,
-            uploader=Uploader(sender, keyring if encrypts else None, prefix=prefix),
+            uploader=Uploader(sender, source, prefix=prefix),
             opener=opener,
             copier=Copier(sender, opener),
             staging=StagingArea(_state(config).scratch, share),

@@ -20,6 +20,7 @@ COMMANDS = {
     "umount": "store what is not stored yet, then unmount",
     "stat": "show what OSS knows of one file, and how it is encrypted",
     "keygen": "make an RSA key pair to encrypt with",
+    "key": "list, add, remove and try the keys of a keyring",
     "serve": "run an embedded OSS on this machine, to try things on",
     "install-helper": "let mount(8) and /etc/fstab know the type ossfs",
 }

@@ -1,4 +1,4 @@
-"""`ossfs serve`: the embedded OSS, until SIGTERM or SIGINT."""
+"""`ossfs serve`: the embedded OSS and KMS, until SIGTERM or SIGINT."""
 
 import argparse
 import contextlib
@@ -23,6 +23,7 @@ def configure(parser: CommandParser) -> None:
     add("--root", type=Path, required=True, metavar="DIR", help="where the data is kept")
     add("--host", default="127.0.0.1", help="address to listen on [127.0.0.1]")
     add("--port", type=_port, default=0, metavar="N", help="port to listen on [a free one]")
+    add("--kms-port", type=_port, default=0, metavar="N", help="port of the KMS [a free one]")
     add("--ready-file", type=Path, metavar="FILE", help="gets the JSON line of stdout as well")
     add("--access-key-id", default="ossfs-demo", metavar="ID", help="who may ask [ossfs-demo]")
     add("--access-key-secret", metavar="SECRET", help="the secret of that id [a random one]")
@@ -36,6 +37,14 @@ def configure(parser: CommandParser) -> None:
         metavar="RULE",
         help="a fault to commit, as op=PutObject,times=2,status=503; may be repeated",
     )
+    add("--kms-latency", type=_amount, default=0.0, metavar="MS", help="the same for the KMS [0]")
+    add(
+        "--kms-fault",
+        action="append",
+        default=[],
+        metavar="RULE",
+        help="a fault of the KMS, as op=Decrypt,code=Rejected.Throttling; may be repeated",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -48,10 +57,13 @@ def run(arguments: argparse.Namespace) -> int:
         root=arguments.root,
         host=arguments.host,
         port=arguments.port,
+        kms_port=arguments.kms_port,
         credentials={arguments.access_key_id: Credential(secret=secret)},
         latency_ms=arguments.latency,
         bandwidth_mb=arguments.bandwidth,
         faults=arguments.fault,
+        kms_latency_ms=arguments.kms_latency,
+        kms_faults=arguments.kms_fault,
     )
     trio.run(_serve, config, arguments.buckets, arguments.ready_file)
     return 0
@@ -82,7 +94,7 @@ def _announce(server: Server, buckets: tuple[str, ...], ready_file: Path | None)
     line = json.dumps(
         {
             "endpoint": server.endpoint,
-            "kms_endpoint": None,
+            "kms_endpoint": server.kms.endpoint,
             "region": server.config.region,
             "access_key_id": key_id,
             "access_key_secret": credential.secret,

@@ -104,6 +104,11 @@ def endpoint_of(region: str) -> str:
     return f"https://oss-{region}.aliyuncs.com"
 
 
+def kms_endpoint_of(region: str) -> str:
+    """The public endpoint of the KMS of *region*."""
+    return f"https://kms.{region}.aliyuncs.com"
+
+
 def is_address(endpoint: str) -> bool:
     """Whether the host is an IP address or localhost, below which no bucket can be a host name."""
     host = urlsplit(endpoint).hostname or ""

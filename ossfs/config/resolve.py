@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from ossfs.config import address
+from ossfs.config import address, encryption
 from ossfs.config.address import BucketUrl
 from ossfs.config.options import Option, options_of
 from ossfs.config.sections import (
@@ -49,7 +49,7 @@ def resolve_mount(url: BucketUrl, mountpoint: Path, written: Written) -> MountCo
     """The whole configuration of a mount. Raises UsageError, with one line that names the thing."""
     settings = _layered(url, written)
     where, connection = _service(url, settings, written)
-    keys = _keys(_section(Keys, settings, written))
+    keys = _kms(encryption.settle(_section(Keys, settings, written)), where, connection)
     transfer = _transfer(_section(Transfer, settings, written))
     return MountConfig(
         mountpoint=mountpoint,
@@ -122,30 +122,21 @@ def _service(url: BucketUrl, settings: Settings, written: Written) -> tuple[Wher
 def _check_endpoint(endpoint: str, url: BucketUrl, connection: Connection) -> None:
     if endpoint.partition("://")[2].startswith(f"{url.bucket}."):
         raise UsageError(f"--endpoint: {endpoint} contains the bucket; leave {url.bucket}. out")
+    _check_encrypted("--endpoint", endpoint, connection)
+
+
+def _kms(keys: Keys, where: Where, connection: Connection) -> Keys:
+    endpoint = keys.kms_endpoint or address.kms_endpoint_of(where.region)
+    _check_encrypted("--kms-endpoint", endpoint, connection)
+    return dataclasses.replace(keys, kms_endpoint=endpoint)
+
+
+def _check_encrypted(option: str, endpoint: str, connection: Connection) -> None:
     plain = endpoint.startswith("http://")
     if plain and not connection.allow_http and not address.is_loopback(endpoint):
         raise UsageError(
-            f"--endpoint: {endpoint} is not encrypted; use https, or --allow-http if that is meant"
+            f"{option}: {endpoint} is not encrypted; use https, or --allow-http if that is meant"
         )
-
-
-def _keys(keys: Keys) -> Keys:
-    if not keys.encrypt:
-        if not keys.rsa_keys:
-            raise UsageError(
-                "no key is given: make one with `ossfs keygen NAME` and give --rsa-key NAME.pem, "
-                "or store new files unencrypted with --encrypt none"
-            )
-        keys = dataclasses.replace(keys, encrypt="rsa")
-    if keys.encrypt == "rsa" and not keys.rsa_keys:
-        raise UsageError(
-            "--encrypt rsa needs a key: give --rsa-key PEM (`ossfs keygen NAME` makes one)"
-        )
-    if keys.encrypt == "none" and keys.integrity == "require":
-        raise UsageError(
-            "--integrity require refuses what --encrypt none would write: drop one of them"
-        )
-    return keys
 
 
 def _transfer(transfer: Transfer) -> Transfer:

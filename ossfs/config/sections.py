@@ -53,6 +53,14 @@ class Where:
             metavar="auto|on|off",
         ),
     )
+    signature: Literal["v4", "v1"] = field(
+        default="v4",
+        metadata=option(
+            values.choice("v4", "v1"),
+            "how requests to OSS are signed; v1 for servers that do not know v4",
+            metavar="v4|v1",
+        ),
+    )
 
     @property
     def uses_path_style(self) -> bool:
@@ -120,16 +128,18 @@ class Connection:
 class Keys:
     """Whether and with what new files are encrypted, and what opens the files that are there.
 
-    encrypt is "" only before it is resolved; rsa_keys: all unwrap, the first wraps.
+    encrypt is "" only before it is resolved, and where the active key of the keyring decides;
+    rsa_keys: all unwrap, the first wraps; kms_key_id: "" for none; kms_endpoint is never empty once
+    resolved.
     """
 
-    encrypt: Literal["", "rsa", "none"] = field(
+    encrypt: Literal["", "rsa", "kms", "aes", "none"] = field(
         default="",
         metadata=option(
-            values.choice("rsa", "none"),
+            values.choice("rsa", "kms", "aes", "none"),
             "client-side encryption of new files",
-            metavar="rsa|none",
-            default="rsa if a key is given, else an error",
+            metavar="rsa|kms|aes|none",
+            default="as the key that is given, else an error",
         ),
     )
     rsa_keys: tuple[Path, ...] = field(
@@ -154,12 +164,78 @@ class Keys:
         default=None,
         metadata=option(values.path, "file with the passphrase of the RSA keys", metavar="FILE"),
     )
+    aes_key: Path | None = field(
+        default=None,
+        metadata=option(
+            values.path,
+            "symmetric key: file of 32 raw bytes or 64 hex digits, readable by its owner alone",
+            metavar="FILE",
+        ),
+    )
+    keyring: Path | None = field(
+        default=None,
+        metadata=option(
+            values.path,
+            "TOML file that names all keys: the active one encrypts, every one opens",
+            metavar="FILE",
+        ),
+    )
+    kms_key_id: str = field(
+        default="",
+        metadata=option(
+            values.text,
+            "key in the KMS that wraps data keys, and unwraps them whatever encrypts new files",
+            metavar="ID|ARN|alias/NAME",
+        ),
+    )
+    kms_endpoint: str = field(
+        default="",
+        metadata=option(
+            address.parse_endpoint,
+            "address of the KMS, or of a dedicated instance",
+            metavar="URL",
+            default="from the region",
+        ),
+    )
+    kms_coding: Literal["single", "double"] = field(
+        default="single",
+        metadata=option(
+            values.choice("single", "double"),
+            "how the KMS's ciphertext is stored: as most SDKs do it, or as oss2; both are read",
+            metavar="single|double",
+        ),
+    )
+    kms_context: Mapping[str, str] = field(
+        default_factory=dict,
+        repr=False,
+        metadata=option(
+            values.context,
+            "encryption context (object of strings); reading tries it, then none",
+            metavar="JSON",
+        ),
+    )
+    kms_signature: Literal["acs3", "rpc-v1"] = field(
+        default="acs3",
+        metadata=option(
+            values.choice("acs3", "rpc-v1"),
+            "how requests to the KMS are signed",
+            metavar="acs3|rpc-v1",
+        ),
+    )
     matdesc: Mapping[str, str] = field(
         default_factory=dict,
         metadata=option(
             values.matdesc,
             "description stored with each file and used to find the key (object of strings)",
             metavar="JSON",
+        ),
+    )
+    dialect: Literal["current", "deprecated"] = field(
+        default="current",
+        metadata=option(
+            values.choice("current", "deprecated"),
+            "form in which new files are stored; deprecated: that of oss2 2.9, not authenticated",
+            metavar="current|deprecated",
         ),
     )
     integrity: Literal["require", "prefer", "off"] = field(

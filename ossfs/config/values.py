@@ -16,6 +16,7 @@ _UNITS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 _ON = frozenset({"on", "yes", "true", "1", ""})
 _OFF = frozenset({"off", "no", "false", "0"})
 MATDESC_BYTES = 512
+CONTEXT_CHARACTERS = 8192
 
 
 def text(value: str) -> str:
@@ -118,13 +119,27 @@ def show_size(count: int) -> str:
 
 def matdesc(value: str) -> Mapping[str, str]:
     """A JSON object of strings, at most 512 bytes of ASCII as it is stored (compact, sorted)."""
+    parsed = _strings(value, shown=repr(value))
+    text = json.dumps(parsed, sort_keys=True, separators=(",", ":"))
+    size = len(text) + 5 * sum(map(text.count, "<>&"))  # stored as escapes
+    if size > MATDESC_BYTES:
+        raise ValueError(f"takes {size} bytes as ASCII JSON; {MATDESC_BYTES} are allowed")
+    return parsed
+
+
+def context(value: str) -> Mapping[str, str]:
+    """A JSON object of strings, at most 8,192 characters; some put a passphrase there."""
+    parsed = _strings(value, shown="the value")
+    if len(json.dumps(parsed)) > CONTEXT_CHARACTERS:
+        raise ValueError(f"takes more than {CONTEXT_CHARACTERS} characters as JSON")
+    return parsed
+
+
+def _strings(value: str, *, shown: str) -> Mapping[str, str]:
     try:
         parsed = json.loads(value)
     except (ValueError, RecursionError):
-        raise ValueError(f'{value!r} is not JSON; write {{"name": "value"}}') from None
+        raise ValueError(f'{shown} is not JSON; write {{"name": "value"}}') from None
     if not isinstance(parsed, dict) or not all(isinstance(v, str) for v in parsed.values()):
-        raise ValueError(f"{value!r} is not a JSON object whose values are all strings")
-    stored = json.dumps(parsed, sort_keys=True, separators=(",", ":"))
-    if len(stored) > MATDESC_BYTES:
-        raise ValueError(f"takes {len(stored)} bytes as ASCII JSON; {MATDESC_BYTES} are allowed")
+        raise ValueError(f"{shown} is not a JSON object whose values are all strings")
     return parsed

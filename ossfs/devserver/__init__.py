@@ -1,4 +1,4 @@
-"""The embedded OSS: a server that behaves as Alibaba Cloud OSS does, for tests and demos.
+"""The embedded OSS and KMS: servers that behave as those of Alibaba Cloud, for tests and demos.
 
 In a thread of its own, for tests and clients that block:
 
@@ -9,10 +9,15 @@ In a thread of its own, for tests and clients that block:
         server.create_bucket("other")
         server.requests.count("PutObject")                  # also .of(op, key), .all(), .clear()
         server.add_fault("op=PutObject,times=2,status=503") # grammar: module `faults`
+        server.kms_endpoint                                 # verifies the same credentials
+        server.create_key("alias/new")                      # its id; "alias/ossfs-demo" is there
+        server.set_key_enabled(key_id, False), server.delete_key(key_id)
+        server.kms_requests.count("Decrypt"), server.add_kms_fault("op=Decrypt,status=429")
         server.keys("bkt"), server.object_bytes("bkt", "key"), server.object_headers("bkt", "key")
 
 Within a trio program: `server = await nursery.start(serve, config)`; the Server has `endpoint`,
-`config`, `requests`, `faults`, `create_bucket`, `keys`, `object_bytes`, and ends with its nursery.
+`config`, `requests`, `faults`, `create_bucket`, `keys`, `object_bytes` and `kms`, and ends with its
+nursery.
 
 Data below `root` lasts across restarts; credentials, region and faults come from the configuration.
 It shares nothing with the client but `types` and `errors`, so that each tests the other.

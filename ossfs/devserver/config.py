@@ -14,12 +14,14 @@ class Credential:
     """Secret of one access key id.
 
     token: the STS token that must come along, None for a long-term key; token_expires: seconds
-    since the epoch, None for a token that lasts.
+    since the epoch, None for a token that lasts. kms_denied: actions of the KMS, as Decrypt, that
+    its policy does not grant.
     """
 
     secret: str = field(repr=False)
     token: str | None = field(default=None, repr=False)
     token_expires: float | None = None
+    kms_denied: frozenset[str] = frozenset()
 
 
 def _one_random_credential() -> Mapping[str, Credential]:
@@ -30,7 +32,8 @@ def _one_random_credential() -> Mapping[str, Credential]:
 class ServerConfig:
     """What one server is.
 
-    root: directory of its data, made if missing, used by one server at a time. port 0: a free one.
+    root: directory of its data, made if missing, used by one server at a time. port 0, kms_port 0:
+    a free one. kms_latency_ms and kms_faults act on the KMS, latency_ms and faults on the OSS.
     credentials: access key id to Credential; by default one id with a random secret. latency_ms:
     waited before each request is worked on. bandwidth_mb: 10^6 bytes a second in each direction,
     shared by all connections; None for no limit. faults: rules in the grammar of `faults`.
@@ -42,11 +45,14 @@ class ServerConfig:
     root: Path
     host: str = "127.0.0.1"
     port: int = 0
+    kms_port: int = 0
     credentials: Mapping[str, Credential] = field(default_factory=_one_random_credential)
     region: str = "cn-hangzhou"
     latency_ms: float = 0
     bandwidth_mb: float | None = None
     faults: Sequence[str] = ()
+    kms_latency_ms: float = 0
+    kms_faults: Sequence[str] = ()
     clock: Callable[[], float] = time.time
     max_put_bytes: int = 5 * GIBIBYTE
     max_copy_bytes: int = 5 * GIBIBYTE

@@ -88,7 +88,17 @@ KINDS: dict[str, ErrorKind] = {
 }
 
 
-class OssError(Exception):
+class Refusal(Exception):
+    """Ends a request with an error; each service has an exception and a form of its own."""
+
+    def __init__(self, code: str, status: int, message: str) -> None:
+        super().__init__(code)
+        self.code = code
+        self.status = status
+        self.message = message
+
+
+class OssError(Refusal):
     """Ends a request with an error document.
 
     message, ec and status default to those of the code in KINDS; status must be given for a code
@@ -99,9 +109,6 @@ class OssError(Exception):
         self, code: str, message: str = "", *, ec: str = "", status: int = 0, **details: str
     ) -> None:
         kind = KINDS.get(code, ErrorKind(status or 500, code))
-        super().__init__(code)
-        self.code = code
-        self.message = message or kind.message
+        super().__init__(code, status or kind.status, message or kind.message)
         self.ec = ec or kind.ec
-        self.status = status or kind.status
         self.details = details

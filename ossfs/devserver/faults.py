@@ -3,17 +3,21 @@
 A rule is a list of `name=value` separated by commas; `\\,` is a comma inside a value.
 
     which requests      op=GLOB       name of the operation, as PutObject (default: all)
-                        key=GLOB      the object key (default: all)
+                        key=GLOB      the object key, or the KMS key as the client names it; of
+                                      ReEncrypt the new one, of Decrypt the id (default: all)
                         skip=N        lets the first N of them pass
                         times=N       then acts on N of them (default: all)
     what happens        status=N      answers with that status, without doing anything
                         code=CODE     the code of that answer (default: InternalError for 500,
-                                      ServiceUnavailable otherwise; alone: the status of the code)
+                                      ServiceUnavailable otherwise; of the KMS InternalFailure for
+                                      500, Rejected.Throttling for 429, ServiceUnavailableTemporary
+                                      otherwise; alone: the status of the code)
                         delay=MS      waits first
                         drop=before   cuts the connection without doing anything
                         drop=after    does it and cuts the connection instead of answering
                         truncate=N    sends N bytes of the body of a GET and cuts the connection
                         corrupt=N     flips a bit of byte N of the object in the body of a GET
+                                      (the KMS does both to any answer)
 
 Globs are those of the shell, case matters. Of several rules that meet one request, each acts.
 """

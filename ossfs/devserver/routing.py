@@ -40,7 +40,8 @@ def _text(encoded: bytes) -> str:
     return unquote_to_bytes(encoded).decode("utf-8", "surrogateescape")
 
 
-def _query_of(raw: bytes) -> dict[str, str]:
+def query_of(raw: bytes) -> dict[str, str]:
+    """Reads `name=value` pairs joined by &; the last one of a name wins."""
     query = {}
     for pair in raw.split(b"&"):
         if pair:
@@ -77,7 +78,7 @@ def target_of(head: Head) -> Target:
         method=head.method,
         bucket=bucket,
         key=key,
-        query=_query_of(raw_query),
+        query=query_of(raw_query),
         headers=head.headers,
     )
 

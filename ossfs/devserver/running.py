@@ -9,6 +9,7 @@ import trio
 
 from ossfs.devserver.config import ServerConfig
 from ossfs.devserver.journal import Journal
+from ossfs.devserver.kms.keystore import KeyState
 from ossfs.devserver.server import Server, serve
 
 T = TypeVar("T")
@@ -87,6 +88,11 @@ class RunningServer:
         return self._started().endpoint
 
     @property
+    def kms_endpoint(self) -> str:
+        """URL of the KMS, of the same form."""
+        return self._started().kms.endpoint
+
+    @property
     def region(self) -> str:
         """Region that signatures must name."""
         return self.config.region
@@ -106,6 +112,11 @@ class RunningServer:
         """What was asked of the server; may still be read when it has stopped."""
         return self._started().requests
 
+    @property
+    def kms_requests(self) -> Journal:
+        """What was asked of the KMS; `key` in it is the key as the client names it."""
+        return self._started().kms.requests
+
     def create_bucket(self, name: str) -> None:
         """Makes a bucket unless it exists. Raises UsageError if OSS allows no such name."""
         self._in_server(lambda server: server.create_bucket(name))
@@ -117,6 +128,27 @@ class RunningServer:
     def clear_faults(self) -> None:
         """Disarms all rules."""
         self._in_server(lambda server: server.faults.clear())
+
+    def add_kms_fault(self, rule: str) -> None:
+        """Arms one rule of the KMS, in the same grammar. Raises UsageError."""
+        self._in_server(lambda server: server.kms.faults.add(rule))
+
+    def clear_kms_faults(self) -> None:
+        """Disarms all rules of the KMS."""
+        self._in_server(lambda server: server.kms.faults.clear())
+
+    def create_key(self, alias: str = "") -> str:
+        """Makes a key of the KMS, enabled, with an alias (`alias/…`) if given; returns its id."""
+        return self._in_server(lambda server: server.kms.create_key(alias))
+
+    def set_key_enabled(self, key_id: str, enabled: bool) -> None:
+        """Enables or disables a key of the KMS."""
+        state: KeyState = "Enabled" if enabled else "Disabled"
+        self._in_server(lambda server: server.kms.store.set_state(key_id, state))
+
+    def delete_key(self, key_id: str) -> None:
+        """Drops a key of the KMS at once, as if its deletion had been scheduled long ago."""
+        self._in_server(lambda server: server.kms.store.delete(key_id))
 
     def keys(self, bucket: str) -> list[str]:
         """All keys of the bucket in the order of their bytes."""

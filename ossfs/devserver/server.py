@@ -1,13 +1,12 @@
-"""The embedded OSS: accepts connections, and takes each request from its head to its answer."""
+"""The embedded OSS: its operations, and what it shows to tests and to the command."""
 
 import base64
-import email.utils
-import functools
+import contextlib
 import itertools
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import trio
 
@@ -25,20 +24,19 @@ from ossfs.devserver.auth import Authenticator
 from ossfs.devserver.bodies import BodySlice
 from ossfs.devserver.config import ServerConfig
 from ossfs.devserver.documents import document, leaf
-from ossfs.devserver.errors import OssError
+from ossfs.devserver.errors import OssError, Refusal
 from ossfs.devserver.exchange import Exchange
 from ossfs.devserver.faults import FaultRule, Faults
-from ossfs.devserver.journal import Journal, RequestRecord
+from ossfs.devserver.kms.server import KmsServer
 from ossfs.devserver.routing import Target
+from ossfs.devserver.service import Asked, Service
 from ossfs.devserver.storage import Store
-from ossfs.devserver.throttle import Throttle
 from ossfs.devserver.uploads import Uploads
 from ossfs.devserver.wire import ClientGoneError, Connection, Head, Response
 from ossfs.errors import UsageError
 
 log = logging.getLogger(__name__)
 
-_SKIPPED_BODY_BYTES = 5 << 30
 _WITHOUT_BUCKET = frozenset({"ListBuckets", "PutBucket"})
 
 Handler = Callable[[Exchange], Awaitable[Response]]
@@ -73,35 +71,34 @@ HANDLERS: dict[str, Handler] = {
 }
 
 
-class _CutError(Exception):
-    """A fault rule ends the connection without an answer."""
-
-
 @dataclass(slots=True, kw_only=True)
-class _Asked:
-    """A request on its way; what is not known yet is empty."""
+class _OssAsked(Asked):
+    """A request on its way, with what it addresses."""
 
-    head: Head
     target: Target
-    request_id: str
-    operation: str = ""
-    rules: list[FaultRule] = field(default_factory=list)
 
 
-class Server:
+class Server(Service[_OssAsked]):
     """One running server. Its methods must be called from its own trio thread."""
 
+    request_id_header = "x-oss-request-id"
+
     def __init__(self, config: ServerConfig) -> None:
-        self.config = config
-        self.requests = Journal()
-        self.faults = Faults(config.faults)
-        self.endpoint = ""
+        super().__init__(config, faults=Faults(config.faults), latency_ms=config.latency_ms)
+        kms_faults = Faults(config.kms_faults)
         self.store = Store(config.root)
+        try:
+            self.kms = KmsServer(config, kms_faults)
+        except BaseException:
+            self.store.close()
+            raise
         self._uploads = Uploads(self.store)
         self._authenticator = Authenticator(config.credentials, config.region, config.clock)
-        rate = config.bandwidth_mb * 1_000_000 if config.bandwidth_mb else None
-        self._inbound, self._outbound = Throttle(rate), Throttle(rate)
-        self._request_ids = _request_ids()
+
+    def close(self) -> None:
+        """Lets go of the root directory."""
+        self.kms.close()
+        self.store.close()
 
     # What tests and the command look at
 
@@ -134,64 +131,41 @@ class Server:
             raise KeyError(key)
         return dict(item.headers)
 
-    # Connections and requests
+    # Requests
 
-    async def handle(self, stream: trio.SocketStream) -> None:
-        """Serves one connection until either side ends it."""
-        connection = Connection(stream, self._inbound, self._outbound)
-        try:
-            while (head := await connection.next_head()) is not None:
-                if not await self._serve_request(connection, head):
-                    break
-        except (ClientGoneError, _CutError) as exc:
-            log.debug("connection ended: %r", exc)
-        except Exception:
-            # Whatever fails here ends one connection, not the server.
-            log.exception("a connection ended in the middle of an answer")
-        finally:
-            await trio.aclose_forcefully(stream)
+    def request_ids(self) -> Iterator[str]:
+        """A random start and a counter."""
+        start = secrets.token_hex(8).upper()
+        return (f"{start}{number:08X}" for number in itertools.count(1))
 
-    async def _serve_request(self, connection: Connection, head: Head) -> bool:
-        """Answers one request; False if the connection must end."""
-        asked = _Asked(
-            head=head, target=routing.target_of(head), request_id=next(self._request_ids)
+    def ask(self, connection: Connection, head: Head, request_id: str) -> _OssAsked:
+        """Makes the record of a request."""
+        target = routing.target_of(head)
+        return _OssAsked(
+            connection=connection,
+            head=head,
+            request_id=request_id,
+            bucket=target.bucket,
+            key=target.key,
+            target=target,
         )
-        error = ""
-        try:
-            response = await self._answer(connection, asked)
-        except OssError as refusal:
-            response, error = _error_response(asked, refusal), refusal.code
-        except (ClientGoneError, _CutError):
-            self._record(asked, connection, None, "")
-            raise
-        try:
-            return await self._respond(connection, asked, response, error)
-        finally:
-            response.close()
 
-    async def _answer(self, connection: Connection, asked: _Asked) -> Response:
-        try:
-            asked.operation = routing.operation_of(asked.target)
-        finally:
-            # A fault rule may also name requests that have no operation.
-            asked.rules = self.faults.of(asked.operation, asked.target.key)
-        delay_ms = self.config.latency_ms + sum(rule.delay_ms for rule in asked.rules)
-        if delay_ms:
-            await trio.sleep(delay_ms / 1000)
-        for rule in asked.rules:
-            if rule.drop == "before":
-                raise _CutError
-            if refusal := rule.refusal():
-                raise refusal
+    async def identify(self, asked: _OssAsked) -> None:
+        """The operation is in the request line. Raises OssError."""
+        asked.operation = routing.operation_of(asked.target)
+
+    def refusal_of(self, rule: FaultRule) -> OssError | None:
+        """The error a fault rule answers with."""
+        return rule.refusal()
+
+    async def perform(self, asked: _OssAsked) -> Response:
+        """Checks the signature and does what is asked. Raises OssError."""
         self._authenticator.check(asked.target)
-        return await self._perform(connection, asked)
-
-    async def _perform(self, connection: Connection, asked: _Asked) -> Response:
         exchange = Exchange(
             operation=asked.operation,
             target=asked.target,
             head=asked.head,
-            connection=connection,
+            connection=asked.connection,
             store=self.store,
             uploads=self._uploads,
             config=self.config,
@@ -208,55 +182,25 @@ class Server:
             log.exception("%s failed", asked.operation)
             raise OssError("InternalError") from None
 
-    async def _respond(
-        self, connection: Connection, asked: _Asked, response: Response, error: str
-    ) -> bool:
-        drained = await connection.skip_body(_SKIPPED_BODY_BYTES)
-        if any(rule.drop == "after" for rule in asked.rules):
-            self._record(asked, connection, None, "")
-            raise _CutError
-        response.headers.setdefault("Content-Length", str(response.length))
-        if response.status in {204, 304}:
-            del response.headers["Content-Length"]
-        response.headers["x-oss-request-id"] = asked.request_id
-        response.headers["Date"] = _http_date(int(self.config.clock()))
-        response.headers["Server"] = "ossfs-devserver"
-        cut_after = _damage(asked.rules, response)
-        self._record(asked, connection, response, error)
-        keep_alive = asked.head.keep_alive and drained and cut_after is None
-        await connection.send(response, keep_alive=keep_alive, cut_after=cut_after)
-        return keep_alive
+    def refuse(self, asked: _OssAsked, refusal: Refusal) -> Response:
+        """The error document, or its form for HEAD."""
+        if not isinstance(refusal, OssError):
+            raise TypeError("the OSS service refuses with OssError")
+        return _error_response(asked, refusal)
 
-    def _record(
-        self, asked: _Asked, connection: Connection, response: Response | None, error: str
-    ) -> None:
-        sent = 0
-        if response is not None and asked.head.method != "HEAD":
-            sent = response.length
-        self.requests.add(
-            RequestRecord(
-                operation=asked.operation,
-                bucket=asked.target.bucket,
-                key=asked.target.key,
-                status=response.status if response else 0,
-                received=connection.received,
-                sent=sent,
-                error=error,
-            )
-        )
+    def damage(self, rules: list[FaultRule], response: Response) -> int | None:
+        """Acts on the body of a GET only."""
+        cut_after = None
+        if isinstance(response.body, BodySlice):
+            for rule in rules:
+                if rule.corrupt is not None:
+                    response.body.flip_bit(rule.corrupt)
+                if rule.truncate is not None:
+                    cut_after = rule.truncate
+        return cut_after
 
 
-@functools.lru_cache(maxsize=4)
-def _http_date(seconds: int) -> str:
-    return email.utils.formatdate(seconds, usegmt=True)
-
-
-def _request_ids() -> Iterator[str]:
-    start = secrets.token_hex(8).upper()
-    return (f"{start}{number:08X}" for number in itertools.count(1))
-
-
-def _error_response(asked: _Asked, refusal: OssError) -> Response:
+def _error_response(asked: Asked, refusal: OssError) -> Response:
     if refusal.status == 304:
         return Response(status=304, headers=dict(refusal.details))
     facts = [
@@ -278,16 +222,15 @@ def _error_response(asked: _Asked, refusal: OssError) -> Response:
     return Response(status=refusal.status, headers=headers, body=body)
 
 
-def _damage(rules: list[FaultRule], response: Response) -> int | None:
-    """Applies corrupt and truncate to the body of a GET; returns after how many bytes to cut."""
-    cut_after = None
-    if isinstance(response.body, BodySlice):
-        for rule in rules:
-            if rule.corrupt is not None:
-                response.body.flip_bit(rule.corrupt)
-            if rule.truncate is not None:
-                cut_after = rule.truncate
-    return cut_after
+async def _listen(
+    stack: contextlib.AsyncExitStack, host: str, port: int
+) -> tuple[list[trio.SocketListener], str]:
+    """Listeners that end with *stack*, and the URL they have. Raises OSError."""
+    listeners = await trio.open_tcp_listeners(port, host=host)
+    for listener in listeners:
+        await stack.enter_async_context(listener)
+    bound = listeners[0].socket.getsockname()[1]
+    return listeners, f"http://{f'[{host}]' if ':' in host else host}:{bound}"
 
 
 async def serve(
@@ -299,13 +242,12 @@ async def serve(
 
     Raises OSError if the address or the root directory is taken, UsageError for a bad fault rule.
     """
-    server = Server(config)
-    try:
-        listeners = await trio.open_tcp_listeners(config.port, host=config.host)
-        port = listeners[0].socket.getsockname()[1]
-        host = f"[{config.host}]" if ":" in config.host else config.host
-        server.endpoint = f"http://{host}:{port}"
-        task_status.started(server)
-        await trio.serve_listeners(server.handle, listeners)
-    finally:
-        server.store.close()
+    async with contextlib.AsyncExitStack() as stack:
+        server = Server(config)
+        stack.callback(server.close)
+        listeners, server.endpoint = await _listen(stack, config.host, config.port)
+        for_keys, server.kms.endpoint = await _listen(stack, config.host, config.kms_port)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.serve_listeners, server.handle, listeners)
+            nursery.start_soon(trio.serve_listeners, server.kms.handle, for_keys)
+            task_status.started(server)

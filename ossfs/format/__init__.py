@@ -2,6 +2,7 @@
 
 names       components, keys, sidecar keys
 envelope    `Envelope`: wrapped data key and IV, in the headers of the SDKs
+deprecated  the envelope of oss2 2.9 and older
 seal        `Seal`: our authenticity headers
 contents    `classify`: plain, foreign or our own, from the headers alone
 attributes  `Attributes`: mode, owner, times, xattrs, in headers and object tags

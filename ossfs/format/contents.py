@@ -5,13 +5,14 @@
         case Foreign(envelope=envelope): ...             # an SDK wrote it: no authenticity
         case Own(envelope=envelope, seal=seal): ...      # ours: nothing counts before the head does
 
-`--integrity off` looks at `envelope.parse` alone and takes every object for a foreign one.
+`--integrity off` looks at `envelope_of` alone and takes every object for a foreign one.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ossfs.errors import IntegrityError
+from ossfs.format import deprecated
 from ossfs.format import envelope as envelopes
 from ossfs.format import seal as seals
 from ossfs.format.envelope import Envelope
@@ -25,7 +26,9 @@ class Plain:
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
-    """Client-side encrypted without our headers: written by an SDK, or stripped (see `Keyring`)."""
+    """Client-side encrypted without our headers: written by an SDK, in the deprecated form, or
+    stripped (see `Keyring`).
+    """
 
     envelope: Envelope
 
@@ -43,18 +46,27 @@ Contents = Plain | Foreign | Own
 _DECIDING = (envelopes.PREFIX, "ossfs-")
 
 
+def envelope_of(metadata: Mapping[str, str]) -> Envelope | None:
+    """The envelope of an object, in whichever form; None if it is not encrypted on a client.
+
+    Where both forms are there the current one counts, as for the SDKs that know no other. Raises
+    IntegrityError (malformed), Unsupported (a form that nobody writes).
+    """
+    return envelopes.parse(metadata) or deprecated.parse(metadata)
+
+
 def classify(metadata: Mapping[str, str], size: int) -> Contents:
     """What the object with these headers and *size* bytes holds.
 
-    Raises IntegrityError (malformed headers, a seal without an envelope) and Unsupported
-    (deprecated envelope, newer format).
+    Raises IntegrityError (malformed headers, a seal without an envelope of the current form) and
+    Unsupported (an envelope that nobody writes, a newer format).
     """
-    envelope = envelopes.parse(metadata)
+    envelope = envelope_of(metadata)
     seal = seals.parse(metadata, size)
-    if envelope is None:
+    if envelope is None or envelope.deprecated:
         if seal is not None:
             raise IntegrityError("the envelope of the object is missing")
-        return Plain()
+        return Plain() if envelope is None else Foreign(envelope)
     return Foreign(envelope) if seal is None else Own(envelope, seal)
 
 

@@ -18,6 +18,10 @@ RSA_PKCS1 = "RSA/NONE/PKCS1Padding"
 RSA_OAEP_SHA1 = "RSA/NONE/OAEPWithSHA-1AndMGF1Padding"
 KMS = "KMS/ALICLOUD"
 AES_KEY_WRAP = "AES/KeyWrap/RFC3394"
+DEPRECATED_RSA = "rsa"
+DEPRECATED_KMS = "kms"
+DEPRECATED_ALGS = frozenset({DEPRECATED_RSA, DEPRECATED_KMS})
+"""Names of the deprecated form alone (see `deprecated`)."""
 
 PREFIX = "client-side-encryption-"
 _KEY = PREFIX + "key"
@@ -28,16 +32,16 @@ _MATDESC = PREFIX + "matdesc"
 _LENGTH = PREFIX + "unencrypted-content-length"
 _DATA_SIZE = PREFIX + "data-size"
 _PART_SIZE = PREFIX + "part-size"
-_DEPRECATED_KEY = "oss-crypto-key"
 
-_LARGEST = (1 << 63) - 1
+LARGEST = (1 << 63) - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
     """What it takes, beside a master key, to decrypt one object; nothing in it is secret.
 
-    The three sizes are what the writer noted; reading does not depend on them.
+    The three sizes are what the writer noted; reading does not depend on them. deprecated: of the
+    form of oss2 2.9 and older, which `deprecated` reads and writes.
     """
 
     wrapped_key: bytes
@@ -48,17 +52,16 @@ class Envelope:
     unencrypted_content_length: int | None = None
     data_size: int | None = None
     part_size: int | None = None
+    deprecated: bool = False
 
 
 def parse(metadata: Mapping[str, str]) -> Envelope | None:
     """The envelope in the headers of an object, None if there is none.
 
     Raises IntegrityError if it is malformed or incomplete (ciphertext must not pass for plaintext),
-    Unsupported for the deprecated form of oss2 2.9 and older and for a cipher that no SDK writes.
+    Unsupported for a cipher that no SDK writes and for a wrap-alg of the deprecated form.
     """
     if not any(name in metadata for name in (_KEY, _START, _CEK_ALG, _WRAP_ALG)):
-        if _DEPRECATED_KEY in metadata:
-            raise Unsupported("the object has the deprecated envelope of oss2 2.9 and older")
         return None
     try:
         envelope = _parse(metadata)
@@ -66,6 +69,8 @@ def parse(metadata: Mapping[str, str]) -> Envelope | None:
         raise IntegrityError("the envelope of the object is malformed") from None
     if envelope.cek_alg != CEK_ALG:
         raise Unsupported(f"the object is not encrypted with {CEK_ALG}")
+    if envelope.wrap_alg in DEPRECATED_ALGS:
+        raise Unsupported(f"the wrap-alg {envelope.wrap_alg} belongs to another form of envelope")
     return envelope
 
 
@@ -86,7 +91,7 @@ def _parse(metadata: Mapping[str, str]) -> Envelope:
 
 
 def _size(metadata: Mapping[str, str], name: str) -> int | None:
-    return parse_decimal(metadata[name], _LARGEST) if name in metadata else None
+    return parse_decimal(metadata[name], LARGEST) if name in metadata else None
 
 
 def to_metadata(

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,19}", re.ASCII)
 _TIME = re.compile(r"(0|-?[1-9][0-9]{0,10})(?:\.([0-9]{1,9}))?", re.ASCII)
 _SECOND = 1_000_000_000
+_ESCAPES = str.maketrans({char: f"\\u{ord(char):04x}" for char in "<>&"})
 _EARLIEST = -(10**11 - 1) * _SECOND
 _LATEST = 10**11 * _SECOND - 1
 
@@ -51,8 +52,11 @@ def parse_time(text: str) -> int:
 
 
 def print_map(strings: Mapping[str, str]) -> str:
-    """Compact JSON in ASCII, sorted by key: one text for one map."""
-    return json.dumps(dict(strings), sort_keys=True, separators=(",", ":"))
+    """Compact JSON in ASCII, sorted by key: one text for one map.
+
+    The SDK for Go compares this text with its own, which has <, > and & as escapes.
+    """
+    return json.dumps(dict(strings), sort_keys=True, separators=(",", ":")).translate(_ESCAPES)
 
 
 def parse_map(text: str) -> dict[str, str]:

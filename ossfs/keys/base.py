@@ -1,4 +1,4 @@
-"""What a master key is to the keyring: an RSA pair today, a KMS or symmetric key just as well."""
+"""What a master key is to the keyring: an RSA pair, a symmetric key, a key in a KMS."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -15,7 +15,12 @@ class WrongKey(IntegrityError):
 
 
 class MasterKey(Protocol):
-    """One key that wraps small secrets (data keys, IVs); serves many tasks at once."""
+    """One key that wraps small secrets (data keys, IVs); serves many tasks at once.
+
+    With the wrap-alg `kms` of the deprecated form a secret is text, as the KMS carries it in
+    `Plaintext` (see `ossfs.format.deprecated`); with every other it is bytes. A key whose own
+    wrap-alg is one of the deprecated form makes the mount write that form.
+    """
 
     @property
     def name(self) -> str:

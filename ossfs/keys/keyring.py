@@ -1,8 +1,8 @@
 """The keyring of a mount: its first key wraps new data keys, all of its keys unwrap.
 
-    key, envelope = await keyring.new_envelope()                    # the IV is key.iv()
+    key, iv, envelope = await keyring.new_envelope()
     key = await keyring.open(envelope, accept=lambda k: seal.accepts(k, …))     # our own objects
-    key, iv = await keyring.open_foreign(envelope)                  # objects of the SDKs
+    key, iv = await keyring.open_foreign(envelope)        # objects of the SDKs, deprecated ones
 
 Which keys are tried: those that understand the object's wrap-alg and whose description (matdesc)
 does not contradict the object's. Two descriptions contradict each other if both are set and differ;
@@ -15,6 +15,7 @@ length, head or IV, is one IntegrityError with one text.
 """
 
 import math
+import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar, final
 
@@ -22,7 +23,8 @@ import trio
 
 from ossfs.crypto.datakey import FAILED, DataKey, is_usable_iv
 from ossfs.errors import IntegrityError, KeyUnavailable, OssfsError
-from ossfs.format.envelope import Envelope
+from ossfs.format import deprecated
+from ossfs.format.envelope import DEPRECATED_ALGS, Envelope
 from ossfs.keys.base import MasterKey
 from ossfs.keys.secrets import SecretCache
 
@@ -52,6 +54,7 @@ class Keyring:
         self._keys = tuple(keys)
         self._opened = SecretCache(limit=remember, seconds=seconds, clock=clock)
         self._own = SecretCache(limit=_OWN_LIMIT, seconds=math.inf, clock=clock)
+        self._names = SecretCache(limit=remember, seconds=math.inf, clock=clock)
         self._flights: dict[tuple[int, str, bytes], _Flight] = {}
 
     @property
@@ -60,28 +63,35 @@ class Keyring:
         return self._keys[0] if self._keys else None
 
     def name_for(self, envelope: Envelope) -> str | None:
-        """Name of the key that would be tried first for *envelope*, None if there is none."""
+        """Name of the key that wrapped *envelope*: the one that opened it, as far as is known, else
+        the one that would be tried first; None if there is none.
+        """
+        known = self._names.get(envelope.wrap_alg, envelope.wrapped_key)
+        if known is not None:
+            return known.decode()
         fitting = self._fitting(envelope)
         return fitting[0].name if fitting else None
 
-    async def new_envelope(self) -> tuple[DataKey, Envelope]:
-        """A fresh data key and its envelope; its derived IV (`DataKey.iv`) is the wrapped start.
+    async def new_envelope(self) -> tuple[DataKey, bytes, Envelope]:
+        """A fresh data key, its IV (the derived one) and its envelope.
 
-        Raises KeyUnavailable without a key, and what a remote master key raises.
+        Where the first key wraps for the deprecated form, the envelope has that form, and the IV is
+        a random start of the counter. Raises KeyUnavailable without a key, and what a remote master
+        key raises.
         """
         writer = self.writer
         if writer is None:
             raise KeyUnavailable("no master key is configured that could encrypt a new file")
         key = DataKey.generate()
-        envelope = Envelope(
-            wrapped_key=await writer.wrap(key.reveal()),
-            wrapped_start=await writer.wrap(key.iv()),
-            wrap_alg=writer.wrap_alg,
-            matdesc=dict(writer.matdesc),
-        )
+        if writer.wrap_alg in DEPRECATED_ALGS:
+            iv, envelope, packed = await _wrap_deprecated(writer, key)
+        else:
+            iv, envelope, packed = await _wrap(writer, key)
         cache = self._opened if writer.can_unwrap else self._own
-        cache.put(envelope.wrap_alg, envelope.wrapped_key, key.reveal())
-        return key, envelope
+        for wrapped, secret in packed.items():
+            cache.put(envelope.wrap_alg, wrapped, secret)
+        self._names.put(envelope.wrap_alg, envelope.wrapped_key, writer.name.encode())
+        return key, iv, envelope
 
     async def open(self, envelope: Envelope, *, accept: Callable[[DataKey], bool]) -> DataKey:
         """The data key of an object of ours; *accept* is the check of its head.
@@ -95,7 +105,7 @@ class Keyring:
         async def attempt(master: MasterKey) -> DataKey:
             raw = await self._unwrap(master, envelope.wrap_alg, envelope.wrapped_key)
             key = _accepted(DataKey(raw), accept)
-            self._opened.put(envelope.wrap_alg, envelope.wrapped_key, raw)
+            self._remember(master, envelope, {envelope.wrapped_key: raw})
             return key
 
         return await self._first(envelope, attempt)
@@ -118,17 +128,25 @@ class Keyring:
         known_key = self._known(envelope, envelope.wrapped_key)
         known_iv = self._known(envelope, envelope.wrapped_start)
         if known_key is not None and known_iv is not None:
-            return _checked_pair(known_key, known_iv)
+            return _checked_pair(envelope, known_key, known_iv)
 
         async def attempt(master: MasterKey) -> tuple[DataKey, bytes]:
             raw = await self._unwrap(master, envelope.wrap_alg, envelope.wrapped_key)
             iv = await self._unwrap(master, envelope.wrap_alg, envelope.wrapped_start)
-            pair = _checked_pair(raw, iv)
-            self._opened.put(envelope.wrap_alg, envelope.wrapped_key, raw)
-            self._opened.put(envelope.wrap_alg, envelope.wrapped_start, iv)
+            pair = _checked_pair(envelope, raw, iv)
+            self._remember(
+                master, envelope, {envelope.wrapped_key: raw, envelope.wrapped_start: iv}
+            )
             return pair
 
         return await self._first(envelope, attempt)
+
+    def _remember(
+        self, master: MasterKey, envelope: Envelope, packed: Mapping[bytes, bytes]
+    ) -> None:
+        for wrapped, secret in packed.items():
+            self._opened.put(envelope.wrap_alg, wrapped, secret)
+        self._names.put(envelope.wrap_alg, envelope.wrapped_key, master.name.encode())
 
     def _known(self, envelope: Envelope, wrapped: bytes) -> bytes | None:
         secret = self._opened.get(envelope.wrap_alg, wrapped)
@@ -212,8 +230,40 @@ def _accepted(key: DataKey, accept: Callable[[DataKey], bool]) -> DataKey:
     return key
 
 
-def _checked_pair(raw: bytes, iv: bytes) -> tuple[DataKey, bytes]:
+def _checked_pair(envelope: Envelope, raw: bytes, start: bytes) -> tuple[DataKey, bytes]:
+    """Data key and IV in what was unwrapped. Raises IntegrityError."""
+    if envelope.deprecated:
+        key = DataKey(deprecated.unpack_key(envelope.wrap_alg, raw))
+        return key, deprecated.unpack_start(start)
     key = DataKey(raw)
-    if not is_usable_iv(iv):
+    if not is_usable_iv(start):
         raise IntegrityError(FAILED)
-    return key, iv
+    return key, start
+
+
+async def _wrap(writer: MasterKey, key: DataKey) -> tuple[bytes, Envelope, dict[bytes, bytes]]:
+    """IV, envelope, and the secret in each wrapped value that reading one's own file takes."""
+    envelope = Envelope(
+        wrapped_key=await writer.wrap(key.reveal()),
+        wrapped_start=await writer.wrap(key.iv()),
+        wrap_alg=writer.wrap_alg,
+        matdesc=dict(writer.matdesc),
+    )
+    return key.iv(), envelope, {envelope.wrapped_key: key.reveal()}
+
+
+async def _wrap_deprecated(
+    writer: MasterKey, key: DataKey
+) -> tuple[bytes, Envelope, dict[bytes, bytes]]:
+    """As `_wrap`, in the deprecated form."""
+    raw = deprecated.pack_key(writer.wrap_alg, key.reveal())
+    start = deprecated.pack_start(secrets.randbelow(deprecated.LAST_START) + 1)
+    envelope = Envelope(
+        wrapped_key=await writer.wrap(raw),
+        wrapped_start=await writer.wrap(start),
+        cek_alg=deprecated.CEK_ALG,
+        wrap_alg=writer.wrap_alg,
+        deprecated=True,
+    )
+    packed = {envelope.wrapped_key: raw, envelope.wrapped_start: start}
+    return deprecated.unpack_start(start), envelope, packed

@@ -4,7 +4,8 @@
 
 A private key unwraps and wraps, a public key wraps alone. Either padding is understood when
 unwrapping; `padding` says which one wraps: "pkcs1" is what most SDKs read, "oaep-sha1" is what the
-LocalRsaProvider of oss2 reads.
+LocalRsaProvider of oss2 reads. "deprecated" is the same OAEP under the name that the deprecated
+form of envelope has for it.
 """
 
 import os
@@ -25,18 +26,20 @@ from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 from ossfs.errors import KeyProblem, KeyUnavailable
-from ossfs.format.envelope import RSA_OAEP_SHA1, RSA_PKCS1
+from ossfs.format.envelope import DEPRECATED_RSA, RSA_OAEP_SHA1, RSA_PKCS1
 from ossfs.keys.base import WrongKey
 
 SMALLEST_BITS = 2048
 LARGEST_BITS = 4096
 
 # The format fixes SHA-1 here; its weakness against collisions does not touch OAEP.
+_OAEP = OAEP(mgf=MGF1(SHA1()), algorithm=SHA1(), label=None)  # noqa: S303
 _PADDINGS: dict[str, AsymmetricPadding] = {
     RSA_PKCS1: PKCS1v15(),
-    RSA_OAEP_SHA1: OAEP(mgf=MGF1(SHA1()), algorithm=SHA1(), label=None),  # noqa: S303
+    RSA_OAEP_SHA1: _OAEP,
+    DEPRECATED_RSA: _OAEP,
 }
-_WRAP_ALGS = {"pkcs1": RSA_PKCS1, "oaep-sha1": RSA_OAEP_SHA1}
+_WRAP_ALGS = {"pkcs1": RSA_PKCS1, "oaep-sha1": RSA_OAEP_SHA1, "deprecated": DEPRECATED_RSA}
 
 _THREADS = trio.CapacityLimiter(os.cpu_count() or 1)
 
@@ -53,7 +56,7 @@ class RsaMasterKey:
         padding: str = "pkcs1",
         matdesc: Mapping[str, str] | None = None,
     ) -> None:
-        """padding: "pkcs1" or "oaep-sha1"."""
+        """padding: "pkcs1", "oaep-sha1" or "deprecated"."""
         self._private = key if isinstance(key, RSAPrivateKey) else None
         self._public = key.public_key() if isinstance(key, RSAPrivateKey) else key
         self._name = name
@@ -72,7 +75,7 @@ class RsaMasterKey:
 
     @property
     def unwrap_algs(self) -> frozenset[str]:
-        """Both paddings."""
+        """Both paddings, under all their names."""
         return frozenset(_PADDINGS)
 
     @property
@@ -162,7 +165,11 @@ def _parse(path: Path, pem: bytes, passphrase: bytes | None) -> object:
     if b"ENCRYPTED" not in pem:
         return _parse_private(path, pem, None)
     if passphrase is None:
-        _refuse(path, "is protected by a passphrase; pass it with --key-passphrase-file")
+        _refuse(
+            path,
+            "is protected by a passphrase; name its file with --key-passphrase-file,"
+            " in a keyring with passphrase-file",
+        )
     return _parse_private(path, pem, passphrase)
 
 
@@ -175,7 +182,10 @@ def _parse_private(path: Path, pem: bytes, passphrase: bytes | None) -> object:
         # Without `from`: the parser's text may quote what it read.
         if passphrase is None:
             _refuse(path, "is a damaged private key; use a good copy of it")
-        _refuse(path, "does not open with this passphrase; check --key-passphrase-file")
+        _refuse(
+            path,
+            "does not open with this passphrase; check the file that holds it",
+        )
 
 
 def _parse_public(path: Path, pem: bytes) -> object:

@@ -15,9 +15,10 @@ from ossfs.store import answer as answers
 from ossfs.store.address import Address
 from ossfs.store.answer import Answer
 from ossfs.store.call import Call
-from ossfs.store.credentials import CredentialsProvider
+from ossfs.store.credentials import Credentials, CredentialsProvider
 from ossfs.store.retry import Course, Retry
 from ossfs.store.signing import canonical_query, sign
+from ossfs.store.signing_v1 import canonical_resource, sign_v1
 from ossfs.store.transport import Body, body_of
 from ossfs.store.xml import BadAnswer
 
@@ -49,14 +50,17 @@ class Client:
         transport: httpx.AsyncBaseTransport,
         retry: Retry,
         timeout: float,
+        signature: str = "v4",
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """signature: "v4" or "v1"."""
         self._address = address
         self._region = region
         self._credentials = credentials
         self._transport = transport
         self._retry = retry
         self._timeout = timeout
+        self._is_v1 = signature == "v1"
         self._clock = clock
         self._clock_offset = 0.0
 
@@ -144,15 +148,7 @@ class Client:
         except BucketError as exc:
             raise BadCredentials(str(exc)) from exc
         query = canonical_query(call.query)
-        headers = sign(
-            credentials,
-            self._region,
-            method=call.method,
-            path=self._address.canonical_path(call.key),
-            query=query,
-            headers=call.headers,
-            when=self._clock() + self._clock_offset,
-        )
+        headers = self._signed(call, query, credentials)
         headers["host"] = self._address.host
         headers["accept-encoding"] = "identity"
         headers["user-agent"] = _USER_AGENT
@@ -176,6 +172,26 @@ class Client:
                 "max_body": call.max_body,
                 "repeatable": call.repeatable,
             },
+        )
+
+    def _signed(self, call: Call, query: str, credentials: Credentials) -> dict[str, str]:
+        when = self._clock() + self._clock_offset
+        if self._is_v1:
+            return sign_v1(
+                credentials,
+                method=call.method,
+                resource=canonical_resource(self._address.bucket, call.key, call.query),
+                headers=call.headers,
+                when=when,
+            )
+        return sign(
+            credentials,
+            self._region,
+            method=call.method,
+            path=self._address.canonical_path(call.key),
+            query=query,
+            headers=call.headers,
+            when=when,
         )
 
 

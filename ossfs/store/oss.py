@@ -44,7 +44,8 @@ class OssStore:
 
     region: as cn-hangzhou; endpoint: scheme://host[:port], None for the public one of the region;
     path_style None: where the endpoint is an IP address or localhost; tls None: verified with the
-    system's certificates; timeout: seconds without a byte moving; retries: of each request.
+    system's certificates; timeout: seconds without a byte moving; retries: of each request;
+    signature: "v4" or "v1".
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class OssStore:
         timeout: float = 60.0,
         retries: int = 5,
         max_connections: int = 64,
+        signature: str = "v4",
         transport: httpx.AsyncBaseTransport | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -71,6 +73,7 @@ class OssStore:
             transport=transport or Transport(tls=tls, max_connections=max_connections),
             retry=Retry(retries=retries),
             timeout=timeout,
+            signature=signature,
             clock=clock,
         )
 

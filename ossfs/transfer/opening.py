@@ -12,9 +12,8 @@ from ossfs.crypto.datakey import DataKey
 from ossfs.crypto.tags import ChunkTagger, chunk_size
 from ossfs.errors import IntegrityError, KeyUnavailable, RangeNotSatisfiable
 from ossfs.format import attributes as attribute_headers
-from ossfs.format import envelope as envelopes
 from ossfs.format.attributes import Attributes
-from ossfs.format.contents import Foreign, Own, Plain, classify
+from ossfs.format.contents import Foreign, Own, Plain, classify, envelope_of
 from ossfs.format.envelope import Envelope
 from ossfs.format.seal import Seal
 from ossfs.keys.keyring import Keyring
@@ -99,7 +98,7 @@ async def accept(
 
 async def _unchecked(keyring: Keyring | None, info: ObjectInfo) -> Version:
     """Whatever the envelope says, without a look at our own headers."""
-    envelope = envelopes.parse(info.metadata)
+    envelope = envelope_of(info.metadata)
     if envelope is None:
         return _plain(info)
     key, iv = await _present(keyring).open_foreign(envelope, refuse_own=False)

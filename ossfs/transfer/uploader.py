@@ -19,13 +19,14 @@ from ossfs.crypto.body import BodyCipher
 from ossfs.crypto.datakey import DataKey
 from ossfs.crypto.tags import ChunkTagger, sidecar_body
 from ossfs.format import attributes as attribute_headers
+from ossfs.format import deprecated
 from ossfs.format import envelope as envelopes
 from ossfs.format import seal as seals
 from ossfs.format.attributes import Attributes
 from ossfs.format.envelope import Envelope
 from ossfs.format.names import sidecar_key
 from ossfs.format.seal import Seal
-from ossfs.keys.keyring import Keyring
+from ossfs.keys.pool import EnvelopeSource
 from ossfs.staging import FrozenFile
 from ossfs.store.base import ObjectInfo, PutOptions, ServerEncryption
 from ossfs.transfer.ciphertext import Content, StoredForm, Text
@@ -41,6 +42,7 @@ class _Lock:
     """What encrypts one upload; never used for a second one."""
 
     key: DataKey
+    iv: bytes
     envelope: Envelope
 
 
@@ -48,8 +50,10 @@ class _Lock:
 class Uploader:
     """Stores files of one mount; one instance serves many uploads at once.
 
-    keyring: None stores content as it is. prefix: of the mount, under which sidecars lie.
-    encryption, storage_class: asked of OSS for every object, unless a call says otherwise.
+    keyring: None stores content as it is; one that writes the deprecated form makes objects without
+    authenticity headers, since that form is for programs that know nothing of them. prefix: of the
+    mount, under which sidecars lie. encryption, storage_class: asked of OSS for every object,
+    unless a call says otherwise.
 
     Every call takes a fresh data key; to try again is another call. What comes back is what HEAD
     would say of the new version, but for Last-Modified (the local clock) and a server-side
@@ -61,7 +65,7 @@ class Uploader:
     def __init__(
         self,
         sender: Sender,
-        keyring: Keyring | None,
+        keyring: EnvelopeSource | None,
         *,
         prefix: str,
         encryption: ServerEncryption | None = None,
@@ -142,7 +146,9 @@ class Uploader:
             await form.scan(keep=whole)
             metadata = attribute_headers.to_metadata(attributes)
             sidecar = None
-            if lock is not None:
+            if lock is not None and lock.envelope.deprecated:
+                metadata |= deprecated.to_metadata(lock.envelope, plain_size=content.size)
+            elif lock is not None:
                 seal = await self._seal(lock, form, attributes.file_type)
                 sidecar = seal.sidecar
                 metadata |= seals.to_metadata(seal)
@@ -160,8 +166,8 @@ class Uploader:
         limits = self._sender.limits
         if lock is None:
             return StoredForm(content, limits, cipher=None, tagger=None)
-        iv = lock.key.iv()
-        cipher, tagger = BodyCipher(lock.key, iv), ChunkTagger(lock.key, iv)
+        cipher = BodyCipher(lock.key, lock.iv)
+        tagger = None if lock.envelope.deprecated else ChunkTagger(lock.key, lock.iv)
         return StoredForm(content, limits, cipher=cipher, tagger=tagger)
 
     async def _seal(self, lock: _Lock, form: StoredForm, file_type: int) -> Seal:

@@ -26,10 +26,21 @@ def test_operations_shows_every_command() -> None:
 
 def test_the_documents_name_no_option_that_does_not_exist() -> None:
     of_other_programs = {"xattrs", "filter"}
-    of_commands = {"once", "timeout", "json", "bits", "passphrase-file", "help", "folder", "config"}
+    of_commands = {
+        "once",
+        "timeout",
+        "json",
+        "bits",
+        "passphrase-file",
+        "help",
+        "folder",
+        "config",
+        "active",
+    }
     of_serve = "root host port ready-file access-key-id access-key-secret buckets latency bandwidth"
+    of_its_kms = {"kms-port", "kms-latency", "kms-fault"}
     absent_and_said_so = {"replace"}
-    known = {*TABLE, *of_other_programs, *of_commands, *of_serve.split(), "fault"}
+    known = {*TABLE, *of_other_programs, *of_commands, *of_serve.split(), *of_its_kms, "fault"}
     for name in ("README.md", "docs/operations.md"):
         named = set(re.findall(r"--([a-z][a-z-]+)", (ROOT / name).read_text()))
         assert named <= known | absent_and_said_so, name

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import oss2
 import pytest
 
@@ -50,7 +52,8 @@ def test_it_says_how_to_reach_it_and_answers(tmp_path: Path) -> None:
             "buckets",
         }
         assert said["endpoint"].startswith("http://127.0.0.1:")
-        assert said["kms_endpoint"] is None
+        assert said["kms_endpoint"].startswith("http://127.0.0.1:")
+        assert said["kms_endpoint"] != said["endpoint"]
         assert said["region"] == "cn-hangzhou"
         assert said["buckets"] == ["one-a", "two-b"]
         assert len(said["access_key_secret"]) >= 24
@@ -91,6 +94,18 @@ def test_it_is_as_slow_and_as_faulty_as_asked(tmp_path: Path) -> None:
             bucket(said, "one-a").get_object("key")
         assert time.monotonic() - before >= 0.15
         assert bucket(said, "one-a").get_object("key").read() == b"value"
+
+
+def test_its_kms_is_where_and_as_slow_and_as_faulty_as_asked(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    words = ("--kms-port", str(port), "--kms-latency", "150", "--kms-fault", "times=1,status=429")
+    with serving(tmp_path / "root", *words) as (_, said):
+        assert said["kms_endpoint"] == f"http://127.0.0.1:{port}"
+        first, second = httpx.get(said["kms_endpoint"]), httpx.get(said["kms_endpoint"])
+        assert (first.status_code, first.json()["Code"]) == (429, "Rejected.Throttling")
+        assert (second.status_code, second.json()["Code"]) == (400, "MissingParameter")
+        assert first.elapsed.total_seconds() >= 0.15
 
 
 def test_a_root_in_use_and_a_port_in_use_are_refused_in_one_line(

@@ -90,9 +90,15 @@ def test_every_option_can_be_given_by_flag_environment_and_file() -> None:
         "endpoint": "https://oss-cn-beijing.aliyuncs.com",
         "region": "cn-beijing",
         "path-style": "on",
+        "signature": "v1",
         "encrypt": "none",
+        "kms-endpoint": "https://kst-1.cryptoservice.kms.aliyuncs.com",
+        "kms-coding": "double",
+        "kms-context": '{"x-passphrase": "7"}',
+        "kms-signature": "rpc-v1",
         "rsa-padding": "oaep-sha1",
         "matdesc": '{"a": "b"}',
+        "dialect": "current",
         "integrity": "off",
         "tls-min": "1.3",
         "umask": "077",
@@ -193,7 +199,7 @@ def test_the_bucket_stands_in_the_path_where_a_host_name_cannot_hold_it(
     ("pair", "says"),
     [
         (("memry", "1"), "unknown option memry; did you mean memory?"),
-        (("kms-key-id", "x"), "unknown option kms-key-id"),
+        (("sse-kms-key-id", "x"), "unknown option sse-kms-key-id"),
         (("memory", "lots"), "--memory: 'lots' is not a size"),
         (("memory", "1k"), "--memory: '1k' is not from 16MiB to 1TiB"),
         (("part-size", "300KiB"), "--part-size: 307200 bytes is not a multiple of 256KiB"),
@@ -202,7 +208,7 @@ def test_the_bucket_stands_in_the_path_where_a_host_name_cannot_hold_it(
         (("parallel", "٣"), "--parallel: '٣' is not a whole number from 1 to 64"),
         (("timeout", "nan"), "--timeout: 'nan' is not a number of seconds"),
         (("umask", "9"), "--umask: '9' is not an octal number"),
-        (("encrypt", "kms"), "--encrypt: 'kms' is not one of rsa, none"),
+        (("encrypt", "pgp"), "--encrypt: 'pgp' is not one of rsa, kms, aes, none"),
         (("encrypt", "rsa"), "--encrypt rsa needs a key"),
         (("list-attrs", "fast"), "--list-attrs: 'fast' is not one of full"),
         (("read-only", "perhaps"), "--read-only: 'perhaps' is neither on nor off"),
@@ -271,3 +277,24 @@ def test_a_wrong_variable_is_named() -> None:
 
 def test_an_empty_variable_is_not_set() -> None:
     assert resolve(environ={"OSSFS_PARALLEL": ""}).transfer.parallel == 8
+
+
+def test_the_kms_is_that_of_the_region_unless_another_is_named() -> None:
+    assert resolve().keys.kms_endpoint == "https://kms.cn-hangzhou.aliyuncs.com"
+    instance = ("kms-endpoint", "kst-1.cryptoservice.kms.aliyuncs.com")
+    assert resolve(instance).keys.kms_endpoint == f"https://{instance[1]}"
+
+
+def test_a_kms_in_clear_is_refused_beyond_this_machine() -> None:
+    clear = ("kms-endpoint", "http://kms.example.com")
+    assert "--kms-endpoint" in refusal(clear)
+    assert resolve(clear, ("allow-http", "on")).keys.kms_endpoint == clear[1]
+    assert resolve(("kms-endpoint", "http://127.0.0.1:1")).keys.kms_endpoint
+
+
+def test_an_encryption_context_is_never_shown() -> None:
+    context = '{"x-passphrase": "open sesame"}'
+    assert "sesame" not in repr(resolve(("kms-context", context)))
+    assert "sesame" not in refusal(("kms-context", context[:-1]))
+    assert "sesame" not in refusal(("kms-context", '["open sesame"]'))
+    assert "8192" in refusal(("kms-context", '{"a": "' + "x" * 8192 + '"}'))

@@ -11,6 +11,8 @@ from tests.devserver.clients import Clients, settings
 _SDK_WARNINGS = (
     "ignore::DeprecationWarning:oss2.*",
     "ignore::DeprecationWarning:alibabacloud_oss_v2.*",
+    "ignore::DeprecationWarning:aliyunsdkcore.*",
+    "ignore::SyntaxWarning:aliyunsdkcore.*",
 )
 
 

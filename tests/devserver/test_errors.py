@@ -255,11 +255,6 @@ CASES = [
         "0017-00000245",
     ),
     Case("NotImplemented", 400, lambda clients, key: clients.bucket.append_object(key, 0, b"1")),
-    Case(
-        "NotImplemented",
-        400,
-        lambda clients, key: clients.oss2(oss2.Auth("test-id", "test-secret")).get_object(key),
-    ),
     Case("NotModified", 304, not_modified),
     Case("NotSymlink", 400, no_link),
     Case(
@@ -274,6 +269,18 @@ CASES = [
         "SignatureDoesNotMatch",
         403,
         lambda clients, key: clients.oss2(oss2.AuthV4("test-id", "wrong")).get_object(key),
+        "0002-00000201",
+    ),
+    Case(
+        "SignatureDoesNotMatch",
+        403,
+        lambda clients, key: clients.oss2(oss2.Auth("test-id", "wrong")).get_object(key),
+        "0002-00000040",
+    ),
+    Case(
+        "InvalidAccessKeyId",
+        403,
+        lambda clients, key: clients.oss2(oss2.Auth("nobody", "wrong")).get_object(key),
     ),
     Case("SymlinkTargetNotExist", 404, link_to_nothing),
 ]

@@ -37,6 +37,8 @@ ENVELOPES = st.builds(
 
 FIELD_NAMES = (
     *("mode", "uid", "gid", "atime", "mtime", "ctime", "xattr", "oss-crypto-key"),
+    *("oss-crypto-start", "oss-cek-alg", "oss-wrap-alg", "oss-matdesc", "oss-crypto-matdesc"),
+    "unencrypted-content-length",
     *(f"ossfs-{name}" for name in ("format", "chunk", "tagsum", "head", "tags", "sidecar")),
     *(
         f"client-side-encryption-{name}"
@@ -55,6 +57,7 @@ HOSTILE_TEXT = st.one_of(
         [
             *("", "1", "2", "65536", "131072", "{}", "[]", "null", "%ff", "%22", "[" * 5000),
             *('{"a":' * 3000, '{"a":1}', '{"a":"b"}', "AES/CTR/NoPadding", "RSA/NONE/PKCS1Padding"),
+            *("AES/GCM/NoPadding", "rsa", "kms", "YQ=="),
             *("33188", "41471", "4480", "1.5", "1e9", "٣", "9" * 5000, "-1", "0x10", "1_0", " 1"),
             *(".ossfs/tags/" + "a" * 40, "%7B%22user.a%22%3A%22YQ%3D%3D%22%7D", "\ud800", "NaN"),
         ]

@@ -93,9 +93,12 @@ def test_another_cipher_is_refused_rather_than_guessed() -> None:
         envelopes.parse(headers)
 
 
-def test_the_deprecated_form_is_recognised() -> None:
-    with pytest.raises(Unsupported, match="deprecated"):
-        envelopes.parse({"oss-crypto-key": "YQ==", "oss-crypto-start": "YQ=="})
+@pytest.mark.parametrize("alg", ["rsa", "kms"])
+def test_a_wrap_alg_of_the_deprecated_form_is_refused_in_this_one(alg: str) -> None:
+    headers = envelopes.to_metadata(SIMPLE, plain_size=0)
+    headers["client-side-encryption-wrap-alg"] = alg
+    with pytest.raises(Unsupported, match="another form"):
+        envelopes.parse(headers)
 
 
 @given(HOSTILE_METADATA)

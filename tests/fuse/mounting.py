@@ -62,7 +62,7 @@ class Mount:
         self.environment |= dict(environment or {})
         self.environment["OSSFS_STATE_DIR"] = str(self.state_dir)
         source = f"oss://{bucket.name}" + (f"/{prefix}" if prefix else "")
-        keys = [] if "--encrypt=none" in options else [f"--rsa-key={key or place.key}"]
+        keys = [] if _has_key(options) else [f"--rsa-key={key or place.key}"]
         self.words = ["mount", source, str(self.path), *keys, *options]
 
     def start(self) -> "Mount":
@@ -142,6 +142,11 @@ class Mount:
                 forced = True
         print(self.log)  # shown if the test has failed
         assert not forced, "the mount had to be removed by force"
+
+
+def _has_key(options: tuple[str, ...]) -> bool:
+    own = ("--rsa-key=", "--kms-key-id=", "--aes-key=", "--keyring=", "--encrypt=none")
+    return any(option.startswith(own) for option in options)
 
 
 def run(*words: str) -> subprocess.CompletedProcess[bytes]:

@@ -43,6 +43,9 @@ class Service:
             server.access_key_secret,
         )
 
+    def kms_endpoint(self) -> str:
+        return self._server.kms_endpoint
+
     def create_bucket(self, name: str) -> None:
         self._server.create_bucket(name)
 

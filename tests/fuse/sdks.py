@@ -36,13 +36,13 @@ def all_sdks(bucket: Bucket, private: str, public: str, folder: Path) -> list[Sd
     (folder / "k.public_key.pem").write_text(public)
     local = oss2.LocalRsaProvider(dir=str(folder), key="k")
     return [
-        _oss2("oss2 RsaProvider", "pkcs1", bucket, oss2.RsaProvider(key_pair=pair)),
-        _oss2("oss2 LocalRsaProvider", "oaep-sha1", bucket, local),
-        _v2(bucket, private, public),
+        oss2_sdk("oss2 RsaProvider", "pkcs1", bucket, oss2.RsaProvider(key_pair=pair)),
+        oss2_sdk("oss2 LocalRsaProvider", "oaep-sha1", bucket, local),
+        v2_sdk(bucket, rsa_cipher(private, public)),
     ]
 
 
-def _oss2(name: str, padding: str, bucket: Bucket, provider: Any) -> Sdk:
+def oss2_sdk(name: str, padding: str, bucket: Bucket, provider: Any) -> Sdk:
     oss_ = bucket.oss
     crypto = oss2.CryptoBucket(
         oss_.auth(), oss_.endpoint, bucket.name, provider, region=oss_.region
@@ -70,13 +70,16 @@ def _oss2(name: str, padding: str, bucket: Bucket, provider: Any) -> Sdk:
     )
 
 
-def _v2(bucket: Bucket, private: str, public: str) -> Sdk:
+def rsa_cipher(private: str, public: str) -> Any:
+    return MasterRsaCipher(mat_desc={}, public_key=public, private_key=private)
+
+
+def v2_sdk(bucket: Bucket, cipher: Any) -> Sdk:
     config = oss.config.load_default()
     config.credentials_provider = oss.credentials.StaticCredentialsProvider(
         bucket.oss.key_id, bucket.oss.secret
     )
     config.region, config.endpoint = bucket.oss.region, bucket.oss.endpoint
-    cipher = MasterRsaCipher(mat_desc={}, public_key=public, private_key=private)
     client = EncryptionClient(oss.Client(config), cipher)
 
     def put(key: str, body: bytes) -> None:

@@ -38,7 +38,7 @@ async def test_oss2_and_the_keyring_open_each_other_s_envelopes(
 ) -> None:
     provider = make(tmp_path)
     ring = Keyring([RsaMasterKey(rsa_key(), name="k", padding=padding)])
-    key, envelope = await ring.new_envelope()
+    key, _, envelope = await ring.new_envelope()
     assert envelope.wrap_alg == provider.wrap_alg
     assert provider.decrypt_encrypted_key(envelope.wrapped_key) == key.reveal()
     assert provider.decrypt_encrypted_iv(envelope.wrapped_start) == key.iv()
@@ -68,7 +68,7 @@ async def test_the_second_sdk_and_the_keyring_open_each_other_s_envelopes() -> N
         private_key=private_pem(rsa_key()).decode(),
     )
     ring = Keyring([RsaMasterKey(rsa_key(), name="k")])
-    key, envelope = await ring.new_envelope()
+    key, _, envelope = await ring.new_envelope()
     assert envelope.wrap_alg == cipher.get_wrap_algorithm()
     assert cipher.decrypt(envelope.wrapped_key) == key.reveal()
     assert cipher.decrypt(envelope.wrapped_start) == key.iv()

@@ -1,0 +1,260 @@
+"""A client of the KMS, API 2016-01-20: signs, sends, repeats where that may help, waits its turn.
+
+    client = KmsClient(endpoint, credentials=…, transport=…, sign=acs3, pause=…, retries=5)
+    blob = await client.encrypt("alias/photos", "cGxhaW4=", {"x-passphrase": "…"})
+
+Plaintexts and blobs are text as the API carries them, which is base64 by custom. Every action may
+be repeated: none of these changes anything in the KMS.
+
+Failures come out as KeyUnavailable (ENOKEY), and one line of the log says what is missing. It is
+written when the failure begins, not again before the action has succeeded once. Texts of the KMS
+are not quoted: some repeat what was signed, and that may hold a plaintext.
+"""
+
+import json
+import logging
+import ssl
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, final
+
+import httpx
+import trio
+
+from ossfs.errors import BucketError, KeyUnavailable
+from ossfs.keys.base import WrongKey
+from ossfs.keys.kms_refusal import KmsRefusal, refusal_of
+from ossfs.keys.kms_signing import AccessKey, KmsRequest, Sign
+
+log = logging.getLogger(__name__)
+
+_ANSWER_BYTES = 1 << 20
+_CONNECT_SECONDS = 10.0
+_AT_A_TIME = 8
+
+
+class AccessKeySource(Protocol):
+    """Where access keys come from."""
+
+    async def get(self) -> AccessKey:
+        """The one that is valid now. Raises BucketError where there is none."""
+
+
+Pause = Callable[[int, float], float]
+"""Seconds before the n-th repetition, n from 1; at least (within reason) what the KMS asks for."""
+
+Context = Mapping[str, str]
+"""What was given at encryption must be given at decryption; empty for none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeneratedKey:
+    """A data key that the KMS made."""
+
+    blob: str
+    plaintext: str
+
+    def __repr__(self) -> str:
+        return "<GeneratedKey>"
+
+
+@final
+class KmsClient:
+    """One KMS endpoint; one instance serves many tasks, eight requests at a time."""
+
+    def __init__(
+        self,
+        endpoint: str,
+        *,
+        credentials: AccessKeySource,
+        transport: httpx.AsyncBaseTransport,
+        sign: Sign,
+        pause: Pause,
+        retries: int,
+        timeout: float = 60.0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """endpoint: scheme://host[:port]; timeout: seconds without a byte moving."""
+        self._url = httpx.URL(endpoint)
+        self._credentials = credentials
+        self._transport = transport
+        self._sign = sign
+        self._pause = pause
+        self._retries = retries
+        self._timeout = timeout
+        self._clock = clock
+        self._clock_offset = 0.0
+        self._limit = trio.CapacityLimiter(_AT_A_TIME)
+        self._not_before = 0.0
+        self._complaints: dict[str, str] = {}
+
+    async def aclose(self) -> None:
+        """Closes the transport."""
+        await self._transport.aclose()
+
+    # --- actions --------------------------------------------------------------------------------
+
+    async def encrypt(self, key_id: str, plaintext: str, context: Context) -> str:
+        """Encrypt; returns the blob. Raises KeyUnavailable."""
+        parameters = {"KeyId": key_id, "Plaintext": plaintext} | _context(context)
+        answer = await self._act("Encrypt", key_id, parameters)
+        return _text(answer, "CiphertextBlob")
+
+    async def decrypt(self, blob: str, context: Context, *, key_id: str) -> str:
+        """Decrypt; returns the plaintext. key_id is for messages alone: the blob names its key.
+
+        Raises WrongKey if the KMS cannot make sense of the blob (damaged, another context),
+        KeyUnavailable.
+        """
+        answer = await self._act("Decrypt", key_id, {"CiphertextBlob": blob} | _context(context))
+        return _text(answer, "Plaintext")
+
+    async def generate_data_key(self, key_id: str, context: Context) -> GeneratedKey:
+        """GenerateDataKey of 32 bytes. Raises KeyUnavailable."""
+        parameters = {"KeyId": key_id, "KeySpec": "AES_256", "NumberOfBytes": "32"}
+        answer = await self._act("GenerateDataKey", key_id, parameters | _context(context))
+        return GeneratedKey(
+            blob=_text(answer, "CiphertextBlob"), plaintext=_text(answer, "Plaintext")
+        )
+
+    async def re_encrypt(
+        self, blob: str, destination: str, *, source_context: Context, context: Context
+    ) -> str:
+        """ReEncrypt: the same plaintext under the key *destination*, seen by the KMS alone.
+
+        Raises WrongKey as `decrypt`, KeyUnavailable.
+        """
+        parameters = {"CiphertextBlob": blob, "DestinationKeyId": destination}
+        parameters |= _context(source_context, "SourceEncryptionContext")
+        parameters |= _context(context, "DestinationEncryptionContext")
+        return _text(await self._act("ReEncrypt", destination, parameters), "CiphertextBlob")
+
+    async def key_state(self, key_id: str) -> str:
+        """DescribeKey: Enabled, Disabled, PendingDeletion, PendingImport.
+
+        Raises KeyUnavailable; KmsRefusal with `is_not_allowed` is no fault, and not logged.
+        """
+        answer = await self._act("DescribeKey", key_id, {"KeyId": key_id})
+        metadata = answer.get("KeyMetadata")
+        return _text(metadata if isinstance(metadata, dict) else {}, "KeyState")
+
+    # --- repetitions ----------------------------------------------------------------------------
+
+    async def _act(self, action: str, key_id: str, parameters: Mapping[str, str]) -> dict[str, Any]:
+        repetitions, clock_corrected = 0, False
+        while True:
+            try:
+                answer = await self._attempt(action, parameters)
+            except KmsRefusal as refusal:
+                if refusal.makes_no_sense_of_blob(action):
+                    raise WrongKey from None
+                if refusal.is_wrong_clock and not clock_corrected:
+                    clock_corrected = True
+                    self._correct_clock(refusal)
+                elif refusal.may_pass and repetitions < self._retries:
+                    repetitions += 1
+                    await self._wait(action, refusal, repetitions)
+                else:
+                    told = refusal.about(action, key_id)
+                    self._complain(action, told)
+                    raise told from refusal.__cause__
+            else:
+                self._complaints.pop(action, None)
+                return answer
+
+    async def _wait(self, action: str, refusal: KmsRefusal, repetitions: int) -> None:
+        seconds = self._pause(repetitions, refusal.asked_to_wait)
+        log.info("%s repeated in %.1f s: %s", action, seconds, refusal)
+        if refusal.throttled:
+            # The limit is that of the account, so the other tasks had better wait too.
+            self._not_before = max(self._not_before, trio.current_time() + seconds)
+        else:
+            await trio.sleep(seconds)
+
+    def _correct_clock(self, refusal: KmsRefusal) -> None:
+        if refusal.server_time is not None:
+            self._clock_offset = refusal.server_time - self._clock()
+            log.warning("the clock differs from that of the KMS by %.0f s", self._clock_offset)
+
+    def _complain(self, action: str, refusal: KmsRefusal) -> None:
+        if action == "DescribeKey" and refusal.is_not_allowed:
+            return
+        if self._complaints.get(action) != refusal.code:
+            self._complaints[action] = refusal.code
+            log.error("%s", refusal)
+
+    # --- one attempt ----------------------------------------------------------------------------
+
+    async def _attempt(self, action: str, parameters: Mapping[str, str]) -> dict[str, Any]:
+        await trio.sleep_until(self._not_before)
+        async with self._limit:
+            response = await self._exchanged(await self._request(action, parameters))
+        answer = _document(response.content)
+        if response.status_code == 200 and answer is not None:
+            return answer
+        raise refusal_of(response.status_code, answer or {}, response.headers)
+
+    async def _request(self, action: str, parameters: Mapping[str, str]) -> httpx.Request:
+        try:
+            access_key = await self._credentials.get()
+        except BucketError as exc:
+            raise KmsRefusal(str(exc), code="NoAccessKey") from exc
+        body, headers = self._sign(
+            access_key,
+            KmsRequest(
+                action=action,
+                parameters=parameters,
+                host=self._url.netloc.decode("ascii"),
+                when=self._clock() + self._clock_offset,
+                nonce=uuid.uuid4().hex,
+            ),
+        )
+        return httpx.Request(
+            "POST",
+            self._url.copy_with(path="/"),
+            headers=headers | {"accept-encoding": "identity"},
+            content=body,
+            extensions={
+                "timeout": {
+                    "connect": min(_CONNECT_SECONDS, self._timeout),
+                    "read": self._timeout,
+                    "write": self._timeout,
+                    "pool": None,
+                },
+                "max_body": _ANSWER_BYTES,
+            },
+        )
+
+    async def _exchanged(self, request: httpx.Request) -> httpx.Response:
+        try:
+            response = await self._transport.handle_async_request(request)
+            await response.aread()
+        except httpx.TransportError as exc:
+            # A certificate that is not accepted now will not be accepted in a second either.
+            may_pass = not isinstance(exc.__cause__, ssl.SSLCertVerificationError)
+            text = f"cannot reach the KMS at {self._url}: {exc}"
+            raise KmsRefusal(text, code="Unreachable", may_pass=may_pass) from exc
+        return response
+
+
+def _context(context: Context, name: str = "EncryptionContext") -> dict[str, str]:
+    """Left out when empty, which for the KMS is the same."""
+    return {name: json.dumps(dict(context), separators=(",", ":"))} if context else {}
+
+
+def _document(body: bytes) -> dict[str, Any] | None:
+    """The JSON object in *body*, None if it is something else."""
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _text(answer: Mapping[str, Any], name: str) -> str:
+    found = answer.get(name)
+    if not isinstance(found, str) or not found:
+        raise KeyUnavailable(f"the answer of the KMS lacks {name}")
+    return found

@@ -1,0 +1,119 @@
+"""`ossfs key` does what it says, and prints no secret."""
+
+from pathlib import Path
+
+import pytest
+
+from ossfs.cli import main
+from ossfs.devserver import RunningServer, ServerConfig
+from ossfs.keys import keyring_file
+from tests.keys.fakes import private_pem, public_pem, rsa_key
+
+RAW = "00112233445566778899aabbccddeeff" * 2
+
+
+@pytest.fixture(autouse=True)
+def keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "team.pem").write_bytes(private_pem(rsa_key(), passphrase=b"open sesame"))
+    (tmp_path / "team.txt").write_text("open sesame\n")
+    (tmp_path / "team.pub.pem").write_bytes(public_pem(rsa_key()))
+    (tmp_path / "archive.key").write_text(RAW)
+    (tmp_path / "archive.key").chmod(0o600)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OSSFS_KEYRING", str(tmp_path / "keys.toml"))
+    return tmp_path
+
+
+def run(*words: str) -> int:
+    return main(["key", *words])
+
+
+def test_a_keyring_is_made_filled_listed_tried_and_emptied(
+    capsys: pytest.CaptureFixture[str], keys: Path
+) -> None:
+    team = ("--rsa-key", "team.pem", "--key-passphrase-file", "team.txt")
+    assert run("add", "team", *team, "--matdesc", '{"b": "2", "a": "1"}') == 0
+    assert run("add", "archive", "--aes-key", "archive.key", "--active") == 0
+    assert run("add", "writer", "--rsa-key", "team.pub.pem", "--rsa-padding", "oaep-sha1") == 0
+    assert run("list") == 0
+    listed = capsys.readouterr().out.splitlines()[-3:]
+    assert listed[0].split(None, 3) == ["team", "rsa", f"{keys}/team.pem", '{"a": "1", "b": "2"}']
+    assert listed[1].split() == ["*", "archive", "aes", f"{keys}/archive.key"]
+    assert run("test") == 0
+    assert run("test", "archive") == 0
+    assert run("remove", "team") == 0
+    output = capsys.readouterr()
+    assert output.out.count("archive: wraps and unwraps") == 2
+    assert [entry.name for entry in keyring_file.read(keys / "keys.toml").entries] == [
+        *("archive", "writer")
+    ]
+    for secret in (RAW, "open sesame", "PRIVATE"):
+        assert secret not in output.out + output.err + (keys / "keys.toml").read_text()
+
+
+def test_a_key_that_cannot_be_used_is_named_and_the_exit_code_says_so(
+    capsys: pytest.CaptureFixture[str], keys: Path
+) -> None:
+    assert run("add", "archive", "--aes-key", "archive.key") == 0
+    assert run("add", "writer", "--rsa-key", "team.pub.pem") == 0
+    (keys / "archive.key").write_text("short")
+    assert run("test") == 4
+    output = capsys.readouterr()
+    assert "archive: " in output.out
+    assert "neither 32 bytes nor 64 hex digits" in output.out
+    assert "writer: wraps" in output.out
+    assert output.err == "ossfs: 1 of 2 keys cannot be used\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("add", "a"), 2, "takes one of --rsa-key"),
+        (("add", "a", "--aes-key", "x", "--rsa-key", "y"), 2, "takes one of --rsa-key"),
+        (("add", "--aes-key", "x"), 2, "takes one NAME"),
+        (("list", "a"), 2, "takes no NAME"),
+        (("frob",), 2, "invalid choice"),
+        (("add", "a", "--aes-key", "archive.key", "--matdesc", "[]"), 2, "--matdesc: "),
+        (("add", "a", "--aes-key", "none"), 4, "does not exist"),
+        (("add", "a", "--rsa-key", "team.pem"), 4, "protected by a passphrase"),
+        (("add", "a b", "--aes-key", "archive.key"), 4, "a name has"),
+        (("list",), 4, "does not exist"),
+        (("test", "a"), 4, "does not exist"),
+    ],
+)
+def test_what_is_wrong_is_one_line_and_a_documented_exit_code(
+    capsys: pytest.CaptureFixture[str], words: tuple[str, ...], code: int, said: str
+) -> None:
+    assert run(*words) == code
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+def test_a_kms_key_is_asked_where_its_entry_the_options_or_the_region_say(
+    capsys: pytest.CaptureFixture[str], keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with RunningServer(ServerConfig(root=keys / "server")) as server:
+        monkeypatch.setenv("OSS_ACCESS_KEY_ID", server.access_key_id)
+        monkeypatch.setenv("OSS_ACCESS_KEY_SECRET", server.access_key_secret)
+        for name in ("OSSFS_REGION", "OSSFS_KMS_ENDPOINT"):
+            monkeypatch.delenv(name, raising=False)
+        assert run("add", "cloud", "--kms-key-id", "alias/ossfs-demo") == 0
+        assert run("test") == 4
+        assert "no region is given" in capsys.readouterr().out
+        assert run("test", "--kms-endpoint", server.kms_endpoint) == 0
+        assert run("add", "gone", "--kms-key-id", "x", "--kms-endpoint", server.kms_endpoint) == 0
+        assert run("test", "gone") == 4
+        monkeypatch.delenv("OSS_ACCESS_KEY_ID")
+        assert run("test", "gone") == 4
+    output = capsys.readouterr()
+    assert "cloud: wraps and unwraps" in output.out
+    assert server.access_key_secret not in output.out + output.err
+
+
+def test_without_a_keyring_it_says_what_to_give(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OSSFS_KEYRING")
+    assert run("list") == 2
+    assert "--keyring FILE" in capsys.readouterr().err
