@@ -108,6 +108,9 @@ class Creation:
                 )
             except AlreadyExists:
                 raise self._taken(directory, text) from None
+            found = directory.entries().children.get(text)
+            if found is not None and found.is_directory:
+                return found  # a lookup under way was faster
             self.make_way(directory, text)
             node = self._tree.new(text, attributes)
             node.info, node.checked = info, self._clock()
@@ -181,8 +184,10 @@ class Creation:
     def make_way(self, directory: Node, name: str) -> None:
         """A lookup that was under way may have found what was just stored before it has its node.
 
-        Raises EntryExists if that is something of this mount.
+        Raises EntryExists if that is something of this mount, NoEntry if another client removed the
+        directory meanwhile.
         """
+        check_exists(directory)
         found = directory.entries().children.get(name)
         if found is None:
             return

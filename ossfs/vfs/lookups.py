@@ -97,6 +97,7 @@ class Lookups:
         """
         folder = directory.entries()
         while True:
+            self._check_directory(directory)
             node = folder.children.get(name)
             if node is not None and self.fresh(node):
                 return node
@@ -110,12 +111,22 @@ class Lookups:
             stamp = None if node is None else self.stamp(node)
             absent, key = folder.absent.get(name), self._tree.child_key(directory, name)
             found = await self._find(key, hint)
-            if folder.children.get(name) is node and self._tree.child_key(directory, name) == key:
+            if folder.children.get(name) is node and self._stands(directory, name, key):
                 if node is None and folder.absent.get(name) == absent:
                     return self._place(directory, name, found)
                 if node is not None and stamp is not None:
                     return self._place(directory, name, found) if self.fits(stamp, node) else node
             hint = None
+
+    def _stands(self, directory: Node, name: str, key: ObjectKey) -> bool:
+        """Whether *key* is still that of *name* in *directory*."""
+        return directory.attached and self._tree.child_key(directory, name) == key
+
+    @staticmethod
+    def _check_directory(directory: Node) -> None:
+        """Raises StaleHandle for one that is no longer there: nothing is known in it any more."""
+        if not directory.attached:
+            raise StaleHandle("the directory was removed")
 
     async def _find(self, key: ObjectKey, hint: bool | None) -> Found | None:
         if hint is None:
@@ -271,6 +282,7 @@ class Lookups:
         folder = directory.entries()
         listing = self._fresh_listing(folder)
         while listing is None:
+            self._check_directory(directory)
             begun, prefix = self._clock(), self._tree.key(directory)
             found: dict[str, bool] = {}
             token: str | None = None
