@@ -1,5 +1,6 @@
 """A bucket that counts what is asked of it, fails where a test wants it to, and can be held up."""
 
+import functools
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -85,6 +86,8 @@ class Bucket:
         self.calls: list[Call] = []
         self.failures: list[Failure] = []
         self.holds: list[Hold] = []
+        self.delay: Callable[[], float] = lambda: 0
+        self.chance_of_failure: Callable[[], bool] = lambda: False
 
     def names(self) -> list[str]:
         """Names of the requests so far."""
@@ -141,12 +144,15 @@ class Bucket:
     async def request(self, method: Callable[..., Any], call: Call) -> Any:
         self.calls.append(call)
         await self._pause(call, after=False)
+        await trio.sleep(self.delay())
+        if self.chance_of_failure():
+            raise unavailable()
         failure = next((one for one in self.failures if one.takes(call)), None)
         if failure is not None and not failure.answer_lost:
             await trio.lowlevel.checkpoint()
             raise failure.error()
         answer = await method(**call.arguments)
-        await trio.lowlevel.checkpoint()  # the answer is on its way
+        await trio.sleep(self.delay())  # the answer is on its way
         await self._pause(call, after=True)
         if failure is not None:
             raise failure.error()
@@ -154,16 +160,22 @@ class Bucket:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self.inner, name)
-        signature = inspect.signature(method)
+        signature = _signature(type(self.inner), name)
 
         async def ask(*args: Any, **kwargs: Any) -> Any:
-            arguments = dict(signature.bind(*args, **kwargs).arguments)
+            arguments = dict(signature.bind(self.inner, *args, **kwargs).arguments)
+            del arguments["self"]
             named = next(iter(arguments.values()), "")
             return await self.request(
                 method, Call(name, str(named), arguments, trio.current_time())
             )
 
         return ask
+
+
+@functools.cache
+def _signature(kind: type, name: str) -> inspect.Signature:
+    return inspect.signature(getattr(kind, name))
 
 
 def as_store(bucket: Bucket) -> ObjectStore:

@@ -480,7 +480,7 @@ async def test_operations_do_what_the_model_says(
     await play(steps, options, scratch)
 
 
-@settings(PROFILE, max_examples=45)
+@settings(PROFILE, max_examples=30)
 @given(steps=sequences(*FILE_STEPS, *NAME_STEPS, *WORLD_STEPS), options=OPTIONS, clock=CLOCKS)
 async def test_beside_another_client_and_over_remounts_everything_is_still_there(
     steps: list[Any], options: dict[str, Any], clock: MockClock, scratch: Path
