@@ -1,6 +1,5 @@
 """A bucket that counts what is asked of it, fails where a test wants it to, and can be held up."""
 
-import functools
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -86,6 +85,7 @@ class Bucket:
         self.calls: list[Call] = []
         self.failures: list[Failure] = []
         self.holds: list[Hold] = []
+        self._signatures: dict[str, inspect.Signature] = {}
         self.delay: Callable[[], float] = lambda: 0
         self.chance_of_failure: Callable[[], bool] = lambda: False
 
@@ -160,22 +160,18 @@ class Bucket:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self.inner, name)
-        signature = _signature(type(self.inner), name)
+        if name not in self._signatures:
+            self._signatures[name] = inspect.signature(method)
+        signature = self._signatures[name]
 
         async def ask(*args: Any, **kwargs: Any) -> Any:
-            arguments = dict(signature.bind(self.inner, *args, **kwargs).arguments)
-            del arguments["self"]
+            arguments = dict(signature.bind(*args, **kwargs).arguments)
             named = next(iter(arguments.values()), "")
             return await self.request(
                 method, Call(name, str(named), arguments, trio.current_time())
             )
 
         return ask
-
-
-@functools.cache
-def _signature(kind: type, name: str) -> inspect.Signature:
-    return inspect.signature(getattr(kind, name))
 
 
 def as_store(bucket: Bucket) -> ObjectStore:

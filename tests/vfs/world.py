@@ -130,10 +130,12 @@ class Mount:
             handle = await self.fs.opendir(stat.ino)
             found: list[bytes] = []
             position = 0
-            while entries := await self.fs.readdir(handle, position, 7):
-                found += [entry.name for entry in entries]
-                position = entries[-1].position
-            await self.fs.releasedir(handle)
+            try:
+                while entries := await self.fs.readdir(handle, position, 7):
+                    found += [entry.name for entry in entries]
+                    position = entries[-1].position
+            finally:
+                await self.fs.releasedir(handle)
         assert len(found) == len(set(found))
         return {name.decode() for name in found} - {".", ".."}
 
