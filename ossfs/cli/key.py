@@ -141,7 +141,7 @@ def _test(arguments: argparse.Namespace) -> int:
     ring = keyring_file.read(arguments.keyring)
     entries = [ring.named(name) for name in arguments.names] or ring.entries
     # Loads all of the program, which takes a while.
-    from ossfs.compose import try_keys  # noqa: PLC0415
+    from ossfs.compose.clients import try_keys  # noqa: PLC0415
 
     failed = 0
     endpoint = _kms_endpoint(arguments)

@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     def serve(ready: Ready) -> int:
         # Only the process that serves needs libfuse and the event loop, and only from here on.
-        from ossfs.compose import run_mount  # noqa: PLC0415
+        from ossfs.compose.mount import run_mount  # noqa: PLC0415
 
         lock.write_owner(held)
         return run_mount(config, ready=ready)

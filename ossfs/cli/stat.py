@@ -113,7 +113,7 @@ def _head(url: str, own: Written) -> ObjectInfo:
     bucket, key = parse_object_url(url)
     where, connection = resolve_service(BucketUrl(bucket, ""), own)
     # Only a command that asks OSS needs the client, which takes a while to load.
-    from ossfs.compose import open_store  # noqa: PLC0415
+    from ossfs.compose.clients import open_store  # noqa: PLC0415
 
     async def ask_store() -> ObjectInfo:
         store = open_store(where, connection)

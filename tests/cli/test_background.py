@@ -35,10 +35,10 @@ class Command:
             """
             import sys, types
             from ossfs.errors import *
-            fake = types.ModuleType("ossfs.compose")
+            fake = types.ModuleType("ossfs.compose.mount")
             exec(sys.argv[1], globals())
             fake.run_mount = run_mount
-            sys.modules["ossfs.compose"] = fake
+            sys.modules["ossfs.compose.mount"] = fake
             from ossfs.cli import main
             sys.exit(main(sys.argv[2:]))
             """
@@ -72,7 +72,7 @@ def end(process: int) -> None:
         words = Path(f"/proc/{process}/cmdline").read_bytes()
     except FileNotFoundError:
         return
-    if b"ossfs.compose" in words:
+    if b"ossfs.compose.mount" in words:
         os.kill(process, signal.SIGKILL)
 
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 import trio
 
-from ossfs.compose import open_kms
+from ossfs.compose.clients import open_kms
 from ossfs.config.sections import Connection, Keys
 from ossfs.errors import KeyProblem, KeyUnavailable, UsageError
 from ossfs.keys.keyring_file import KmsEntry

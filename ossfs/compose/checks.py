@@ -1,0 +1,64 @@
+"""What is found out before anything is mounted, in one line each."""
+
+from ossfs.config.sections import MountConfig, Where
+from ossfs.errors import (
+    AccessDenied,
+    BadCredentials,
+    BucketError,
+    NoSuchBucket,
+    StoreError,
+    UsageError,
+)
+from ossfs.format.budget import METADATA_LIMIT, worst_case
+from ossfs.keys.keyring import Keyring
+from ossfs.keys.kms import KmsMasterKey
+from ossfs.store.base import ObjectStore
+
+
+async def check_bucket(store: ObjectStore, where: Where) -> None:
+    """Raises BucketError, with what to do, unless the bucket can be listed."""
+    try:
+        try:
+            await store.bucket_info()
+        except BadCredentials:
+            raise
+        except AccessDenied:
+            # A narrow policy may allow the objects but not GetBucketInfo.
+            await store.list_page(f"{where.prefix}/" if where.prefix else "", max_keys=1)
+    except NoSuchBucket as error:
+        raise BucketError(
+            f"bucket {where.bucket} does not exist at {where.endpoint}: {error}"
+        ) from error
+    except BadCredentials as error:
+        raise BucketError(f"the credentials are not accepted: {error}") from error
+    except AccessDenied as error:
+        raise BucketError(
+            f"no access to bucket {where.bucket}: {error}; the policy must allow oss:ListObjects"
+        ) from error
+    except StoreError as error:
+        raise BucketError(f"{where.endpoint} does not answer as OSS does: {error}") from error
+
+
+async def check_writer(keyring: Keyring, config: MountConfig) -> None:
+    """Raises KeyProblem if new files would be encrypted with a key of a KMS that does not work."""
+    writer = keyring.writer
+    if isinstance(writer, KmsMasterKey) and config.keys.encrypt != "none":
+        await writer.check(writes=not config.mount.read_only)
+
+
+def check_metadata_room(keyring: Keyring, prefix: str) -> None:
+    """Raises UsageError where headers could exceed what OSS allows: now rather than at close."""
+    writer = keyring.writer
+    if writer is None:
+        return
+    needed = worst_case(
+        wrap_alg=writer.wrap_alg,
+        wrapped_size=writer.wrapped_limit,
+        matdesc=writer.matdesc,
+        prefix=prefix,
+    )
+    if needed > METADATA_LIMIT:
+        raise UsageError(
+            f"headers of a file could take {needed} bytes, OSS allows {METADATA_LIMIT}:"
+            " use a shorter prefix, matdesc or RSA key"
+        )

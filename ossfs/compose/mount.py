@@ -1,0 +1,131 @@
+"""One mount: its keys, its bucket, its file system, its session."""
+
+import contextlib
+import ctypes
+import logging
+import os
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import trio
+
+from ossfs.compose.checks import check_bucket, check_metadata_room, check_writer
+from ossfs.compose.clients import close, load_keys, open_kms, open_store
+from ossfs.compose.parts import build_filesystem, state_of
+from ossfs.config.sections import MountConfig
+from ossfs.errors import CommandError
+from ossfs.fuse.operations import KernelNotifier
+from ossfs.fuse.session import Session, SessionOptions
+from ossfs.keys.keyring import Keyring
+from ossfs.store.oss import OssStore
+from ossfs.vfs.kernel import Spawn
+
+log = logging.getLogger(__name__)
+
+LAST_TIMEOUTS = 5
+"""Once the mount is gone, content that is not stored yet is tried for so many times --timeout."""
+PR_SET_DUMPABLE = 4
+"""From linux/prctl.h."""
+
+NOT_STORED = 6
+"""Exit code of a mount that ended with something not stored."""
+
+
+def run_mount(config: MountConfig, *, ready: Callable[[], None]) -> int:
+    """Mount, serve until the mount ends, and return the exit code.
+
+    Calls *ready* once the mount answers. Raises CommandError where it cannot be mounted.
+    """
+    forbid_dumps()
+    return trio.run(_mount, config, ready)
+
+
+def forbid_dumps() -> None:
+    """Let a crash write no core of this process: keys and contents stand in its memory.
+
+    By prctl(2), since a limit of size 0 does not bind the kernel where a program takes the core.
+    """
+    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0):
+        log.warning("core dumps cannot be forbidden: %s", os.strerror(ctypes.get_errno()))
+
+
+async def _mount(config: MountConfig, ready: Callable[[], None]) -> int:
+    async with contextlib.AsyncExitStack() as stack:
+        kms = open_kms(config.keys, config.connection)
+        stack.push_async_callback(close, kms)
+        keyring = load_keys(config.keys, kms)
+        check_metadata_room(keyring, config.where.prefix)
+        store = open_store(config.where, config.connection)
+        stack.push_async_callback(close, store)
+        await check_bucket(store, config.where)
+        await check_writer(keyring, config)
+        return await _serve(config, keyring, store, ready)
+
+
+async def _serve(
+    config: MountConfig, keyring: Keyring, store: OssStore, ready: Callable[[], None]
+) -> int:
+    code, failure = 0, None
+    async with trio.open_nursery() as nursery:
+        try:
+            session = _build_session(config, keyring, store, _guarded(nursery), ready)
+            code = NOT_STORED if await session.run() else 0
+        except CommandError as error:
+            failure = error  # a nursery would wrap it in a group
+        nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+    return code
+
+
+def _build_session(
+    config: MountConfig,
+    keyring: Keyring,
+    store: OssStore,
+    spawn: Spawn,
+    ready: Callable[[], None],
+) -> Session:
+    filesystem = build_filesystem(config, keyring, store, spawn, kernel=KernelNotifier())
+    options = SessionOptions(
+        mountpoint=config.mountpoint,
+        source=config.where.url,
+        control=state_of(config).control,
+        drain_seconds=LAST_TIMEOUTS * config.connection.timeout,
+        allow_other=config.mount.allow_other,
+        read_only=config.mount.read_only,
+        no_exec=config.mount.no_exec,
+    )
+    return Session(filesystem, options, facts=_facts(config), ready=ready)
+
+
+def _facts(config: MountConfig) -> dict[str, object]:
+    """What other commands may ask a mount for; no secret among it."""
+    where, connection = config.where, config.connection
+    return {
+        "bucket": where.bucket,
+        "prefix": where.prefix,
+        "endpoint": where.endpoint,
+        "region": where.region,
+        "path_style": where.path_style,
+        "signature": where.signature,
+        "allow_http": connection.allow_http,
+        "tls_min": connection.tls_min,
+        "ca_bundle": str(connection.ca_bundle or ""),
+        "credentials_file": str(connection.credentials_file or ""),
+        "pid": os.getpid(),
+    }
+
+
+def _guarded(nursery: trio.Nursery) -> Spawn:
+    """Starts tasks whose failure is logged and ends nothing but themselves."""
+
+    async def run(function: Callable[..., Awaitable[object]], *args: Any) -> None:
+        try:
+            await function(*args)
+        except Exception:  # one background task must not take the mount with it
+            log.exception("background task %s failed", getattr(function, "__qualname__", function))
+
+    def spawn(function: Callable[..., Awaitable[object]], *args: Any) -> None:
+        nursery.start_soon(run, function, *args)
+
+    return spawn
