@@ -123,7 +123,7 @@ CASES = {
     ),
     "not TOML": Case(code=2, says=("is not TOML",), words=KEY, toml="= ="),
     "option of a later version": Case(
-        code=2, says=("unknown option --kms-key-id",), words=(*KEY, "--kms-key-id=x")
+        code=2, says=("unknown option --write-mode",), words=(*KEY, "--write-mode=back")
     ),
     "prefix that is no path": Case(code=2, says=("a//b",), words=KEY, source="oss://{bucket}/a//b"),
 }

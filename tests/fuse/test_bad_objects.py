@@ -253,7 +253,7 @@ def test_files_of_another_key_are_refused_and_can_be_replaced(
     (two.path / "f").write_bytes(b"mine now")
     assert errno_of(one.path / "f") == errno.EIO
     # Both keys: everything opens, the first one wraps.
-    three = mount(bucket, f"--rsa-key={other}")
+    three = mount(bucket, f"--rsa-key={place.key}", f"--rsa-key={other}")
     assert (three.path / "f").read_bytes() == b"mine now"
     assert os.readlink(three.path / "link") == "f"
     (three.path / "f").write_bytes(b"shared")
