@@ -17,7 +17,7 @@ from tests.fuse.waiting import wait_until
 
 pytestmark = pytest.mark.fuse
 
-OPERATIONS = int(os.environ.get("OSSFS_TEST_OPERATIONS", "400"))
+OPERATIONS = int(os.environ.get("OSSFS_TEST_OPERATIONS", "300"))
 """More in long campaigns."""
 
 SEED = int(os.environ.get("OSSFS_TEST_SEED", "1"))
@@ -124,7 +124,7 @@ class Exerciser:
         os.fsync(self._file())
 
 
-@pytest.mark.parametrize("seed", range(SEED, SEED + 3))
+@pytest.mark.parametrize("seed", range(SEED, SEED + 2))
 def test_random_work_on_one_file_gives_what_any_file_system_gives(
     shared: Mount, work: Path, seed: int
 ) -> None:
@@ -188,7 +188,7 @@ def let_many_work(top: Path, seed: int) -> set[str]:
     )
 
 
-@pytest.mark.parametrize("seed", range(SEED, SEED + 2))
+@pytest.mark.parametrize("seed", [SEED])
 def test_many_processes_in_one_tree_leave_in_the_bucket_what_the_mount_shows(
     shared: Mount, work: Path, seed: int
 ) -> None:
@@ -198,7 +198,7 @@ def test_many_processes_in_one_tree_leave_in_the_bucket_what_the_mount_shows(
     assert sh(TREE, work) == before
 
 
-@pytest.mark.parametrize("seed", range(SEED, SEED + 2))
+@pytest.mark.parametrize("seed", [SEED])
 def test_failing_requests_are_errors_and_leave_nothing_half_done(
     oss: Oss, bucket: Bucket, mount: MakeMount, seed: int
 ) -> None:

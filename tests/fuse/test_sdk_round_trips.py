@@ -139,9 +139,10 @@ def test_appending_to_an_sdk_s_object_keeps_what_it_wrote(
 
 
 def test_an_object_without_an_envelope_is_read_under_prefer_and_refused_under_require(
-    bucket: Bucket, mounts: dict[str, Mount], mount: MakeMount, sdk: Sdk
+    place: Place, bucket: Bucket, mounts: dict[str, Mount], mount: MakeMount, tmp_path: Path
 ) -> None:
     bucket.put("plain", b"for everyone")
+    sdk = all_sdks(bucket, place.key.read_text(), place.public_key.read_text(), tmp_path)[0]
     sdk.put("foreign", b"by an SDK")
     path = mounts["pkcs1"].path
     assert (path / "plain").read_bytes() == b"for everyone"

@@ -68,6 +68,13 @@ def test_truncate_s_makes_a_large_hole_that_costs_little_memory(work: Path) -> N
     (work / "hole").unlink()
 
 
+def test_all_of_a_file_is_data_to_those_who_seek_holes(work: Path) -> None:
+    sh('truncate -s 1M "$1"/f', work)
+    with (work / "f").open("rb") as file:
+        assert os.lseek(file.fileno(), 0, os.SEEK_DATA) == 0
+        assert os.lseek(file.fileno(), 0, os.SEEK_HOLE) == MIB
+
+
 def test_o_excl_takes_a_name_once(work: Path) -> None:
     os.close(opened(work / "f", os.O_WRONLY | os.O_CREAT | os.O_EXCL))
     with pytest.raises(FileExistsError):
