@@ -6,7 +6,8 @@ that of a regular file, which is stored when it is closed.
 """
 
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from ossfs.errors import (
@@ -102,12 +103,10 @@ class Creation:
         async with self._gate.shared(directory):
             check_exists(directory)
             key = self._tree.directory_key(directory, text)
-            try:
+            with self._storing(directory, text):
                 info = await self._uploader.put_marker(
                     key, attributes=attributes, forbid_overwrite=True
                 )
-            except AlreadyExists:
-                raise self._taken(directory, text) from None
             found = directory.entries().children.get(text)
             if found is not None and found.is_directory:
                 return found  # a lookup under way was faster
@@ -137,12 +136,10 @@ class Creation:
             check_exists(directory)
             key = self._tree.child_key(directory, text)
             attributes = self._attributes(directory, mode, caller)
-            try:
+            with self._storing(directory, text):
                 info = await self._uploader.put_marker(
                     key, attributes=attributes, forbid_overwrite=True
                 )
-            except AlreadyExists:
-                raise self._taken(directory, text) from None
             self.make_way(directory, text)
             node = self._tree.new(text, attributes)
             node.info, node.checked = info, self._clock()
@@ -157,20 +154,26 @@ class Creation:
             check_exists(directory)
             node = self._tree.new(name, self._attributes(directory, mode, caller))
             try:
-                key = self._tree.child_key(directory, name)
-                await self._saver.upload_new(node, key, content)
+                with self._storing(directory, name):
+                    key = self._tree.child_key(directory, name)
+                    await self._saver.upload_new(node, key, content)
                 self.make_way(directory, name)
-            except BaseException as error:
+            except BaseException:
                 self._tree.release(node)
-                if isinstance(error, AlreadyExists):
-                    raise self._taken(directory, name) from None
                 raise
             self._add(directory, name, node)
         return node
 
-    def _taken(self, directory: Node, name: str) -> EntryExists:
-        self.unsure(directory, name)
-        return EntryExists("another client made it")
+    @contextmanager
+    def _storing(self, directory: Node, name: str) -> Iterator[None]:
+        """Around what stores a new name: if it fails, only OSS knows whether the name is there."""
+        try:
+            yield
+        except BaseException as error:
+            self.unsure(directory, name)
+            if isinstance(error, AlreadyExists):
+                raise EntryExists("another client made it") from None
+            raise
 
     @staticmethod
     def unsure(directory: Node, name: str) -> None:

@@ -4,6 +4,7 @@ A file that is open when its name goes lives on until its last close: staged con
 a stored version that handles still read is first copied to `.ossfs/orphans/`.
 """
 
+import contextlib
 import logging
 import socket
 import uuid
@@ -31,7 +32,7 @@ from ossfs.types import ObjectKey
 from ossfs.vfs.creation import Creation
 from ossfs.vfs.gate import TreeGate
 from ossfs.vfs.node import NEVER, Node
-from ossfs.vfs.remote import Remote
+from ossfs.vfs.remote import Remote, same_version
 from ossfs.vfs.saving import Saver
 from ossfs.vfs.tree import Tree
 
@@ -102,6 +103,9 @@ class Removal:
                 await self.keep_marker(directory, node)
                 await self._store.delete(self._tree.key(node))
                 self.drop_directory(node)
+            except BaseException:
+                node.checked = NEVER  # only OSS knows whether it is still there
+                raise
             finally:
                 node.leaving = False
         self._creation.entries_changed(directory)
@@ -159,9 +163,9 @@ class Removal:
         the object. The caller holds the gate.
 
         An upload under way is given up: nobody would find what it stores. Unless the body says that
-        the name is gone, everything is put back as it was.
+        the name is gone, or OSS does after a failure, everything is put back as it was.
         """
-        departure = Departure()
+        departure, key = Departure(), self._tree.key(node)
         node.leaving = True
         if node.uploading is not None:
             node.uploading.cancel()
@@ -172,6 +176,10 @@ class Removal:
                     if node.handles and node.staged is None and info is not None and info.size:
                         await self._copy_aside(node, info)
                     yield departure
+                except BaseException as error:
+                    if not departure.gone and not node.dirty and _may_have_happened(error):
+                        departure.gone = await self._went_anyway(node, key, info)
+                    raise
                 finally:
                     if departure.gone:
                         node.unlinked = True
@@ -183,6 +191,19 @@ class Removal:
                 await self.discard_if_closed(node)
             else:
                 self._saver.resume(node)
+
+    async def _went_anyway(self, node: Node, key: ObjectKey, info: ObjectInfo | None) -> bool:
+        """Whether the version *info* is no longer there: only the answer was lost, then."""
+        went = False
+        with trio.move_on_after(CLEAN_UP_SECONDS, shield=True), contextlib.suppress(OssfsError):
+            found = await self._remote.file(key)
+            there = None if found is None else found.info
+            went = info is not None and (there is None or not same_version(there, info))
+        directory = node.parent
+        if went and directory is not None:
+            self._tree.detach(node, self._clock())
+            self._creation.unsure(directory, node.name)
+        return went
 
     async def _copy_aside(self, node: Node, info: ObjectInfo) -> None:
         name = f"{socket.gethostname()}-{uuid.uuid4().hex}"
@@ -225,3 +246,8 @@ class Removal:
             await self._store.delete(key)
         except OssfsError as error:
             log.warning("an orphan stays in the bucket until fsck removes it: %s", error)
+
+
+def _may_have_happened(error: BaseException) -> bool:
+    """Whether a request that ended with *error* may have taken effect all the same."""
+    return not isinstance(error, OssfsError) or error.retryable
