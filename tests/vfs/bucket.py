@@ -55,7 +55,7 @@ class Hold:
 class Failure:
     """Makes the requests that it matches fail: the first `skip` pass, then `times` fail.
 
-    answer_lost: they take effect all the same.
+    answer_lost: they take effect all the same. met: name of the request that failed last.
     """
 
     name: str | None
@@ -64,6 +64,7 @@ class Failure:
     answer_lost: bool
     error: Callable[[], StoreError]
     skip: int
+    met: str = ""
 
     def takes(self, call: Call) -> bool:
         if self.name not in {None, call.name} or self.key not in {None, call.key}:
@@ -74,6 +75,7 @@ class Failure:
         if not self.times:
             return False
         self.times -= 1
+        self.met = call.name
         return True
 
 

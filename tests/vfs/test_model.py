@@ -59,9 +59,12 @@ class Scenario:
     # --- one operation -----------------------------------------------------------------------
 
     async def both(
-        self, model: Callable[[Model], Any], real: Callable[[], Awaitable[Any]], *others: Model
+        self,
+        model: Callable[[Model], Any],
+        real: Callable[[], Awaitable[Any]],
+        halfway: Callable[[str], list[Model]] = lambda request: [],
     ) -> None:
-        """Do it in both and compare. others: what else may be after a request failed."""
+        """Do it in both and compare. halfway: what else may be after such a request failed."""
         before, applied = copy.deepcopy(self.model), self.model
         wanted, number, got, refused = None, 0, None, 0
         try:
@@ -80,7 +83,7 @@ class Scenario:
             assert refused or wanted is None or wanted == got
             return
         assert refused == errno.EIO, errno.errorcode.get(refused)
-        await self.settle(before, applied, *others)
+        await self.settle(*halfway(failure.met), before, applied)
 
     async def settle(self, *candidates: Model) -> None:
         """After a failure the mount must show one of these."""
@@ -204,14 +207,21 @@ class Scenario:
         await self.both(lambda m: m.rmdir(path), lambda: self.mount.rmdir(path))
 
     async def rename(self, path: str, new: str, flags: int) -> None:
-        halfway = copy.deepcopy(self.model)
-        try:
-            entry = halfway.find(path)
-            halfway.rename(path, new, flags)
-            if halfway.find(new) is entry and path != new:
-                halfway.make(path, copy.deepcopy(entry))
-        except Refused:
-            pass
+        before = copy.deepcopy(self.model)
+
+        def halfway(request: str) -> list[Model]:
+            """Both names: the new one is a copy until all is copied, then the old one is."""
+            try:
+                entry = before.find(path)
+                before.rename(path, new, flags)
+            except Refused:
+                return []
+            directory, name = before.parent(path)
+            directory.children[name] = entry
+            copied, name = before.parent(path if request.startswith("delete") else new)
+            copied.children[name] = copy.deepcopy(entry)
+            return [before]
+
         await self.both(
             lambda m: m.rename(path, new, flags),
             lambda: self.mount.rename(path, new, flags),
@@ -240,11 +250,11 @@ class Scenario:
     async def drain(self) -> None:
         assert await self.mount.drain() == []
 
-    async def fail(self, skip: int) -> None:
+    async def fail(self, skip: int, answer_lost: bool) -> None:
         """Let a request of the next operation fail, when nothing is left to be stored."""
         self.mount.bucket.heal()
         await self.drain()
-        self.failure = self.mount.bucket.fail(skip=skip)
+        self.failure = self.mount.bucket.fail(skip=skip, answer_lost=answer_lost)
 
     async def foreign(self, path: str, act: Callable[[str], Awaitable[Any]]) -> bool:
         """Another client changes an object while nothing of ours is on its way."""
@@ -431,7 +441,7 @@ WORLD_STEPS = (
     step("delete", FILES),
     step("remount"),
 )
-FAULT_STEPS = tuple(step("fail", st.integers(0, 3)) for _ in range(6))
+FAULT_STEPS = tuple(step("fail", st.integers(0, 3), st.booleans()) for _ in range(6))
 
 PROFILE = settings(
     deadline=None,

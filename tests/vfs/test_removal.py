@@ -2,6 +2,7 @@
 
 import errno
 import os
+from collections.abc import Awaitable, Callable
 
 import pytest
 import trio
@@ -103,6 +104,21 @@ async def test_unlink_during_an_upload_gives_it_up_and_nothing_stays(
         await mount.unlink("g")
 
 
+async def test_unlink_during_an_upload_in_parts_leaves_no_part(world: World) -> None:
+    mount = world.mount(part_size=1 << 20)
+    handle = await mount.create("f", os.O_WRONLY)
+    await mount.fs.write(handle, 0, b"x" * (5 << 20))
+    async with trio.open_nursery() as tasks:
+        with mount.bucket.held("put_part") as part:
+            tasks.start_soon(mount.fs.flush, handle)
+            await part.reached.wait()
+            await mount.unlink("f")
+    await mount.fs.release(handle)
+    assert world.stored() == []
+    assert mount.bucket.count("abort_multipart") == 1
+    mount.check_invariants()
+
+
 async def test_a_flush_waits_for_an_unlink_that_gave_its_upload_up(
     mount: Mount, world: World
 ) -> None:
@@ -170,6 +186,42 @@ async def test_an_unlink_that_fails_leaves_the_file_as_it_was(mount: Mount, worl
     await mount.change("f", mode=0o600)
     assert await mount.drain() == []
     assert "ossfs.attr" in await world.tags("f")
+
+
+async def test_an_unlink_whose_answer_is_lost_leaves_what_is_open_readable(
+    mount: Mount, world: World
+) -> None:
+    content = os.urandom(5 << 20)
+    await mount.write("f", content)
+    handle = await mount.open("f")
+    mount.bucket.fail("delete", "f", answer_lost=True)
+    with refused(errno.EIO):
+        await mount.unlink("f")
+    assert not await mount.exists("f")
+    assert await mount.read_all(handle) == content
+    await mount.close(handle)
+    assert world.stored() == []
+    assert len(mount.known) == 1
+
+
+async def test_what_was_made_with_a_lost_answer_is_shown_at_once(mount: Mount) -> None:
+    makers: dict[str, Callable[[], Awaitable[None]]] = {
+        "d": lambda: mount.mkdir("d"),
+        "n": lambda: mount.mknod("n", 0o010600),
+    }
+    for name, make in makers.items():
+        assert not await mount.exists(name)
+        mount.bucket.fail("put", answer_lost=True)
+        mount.bucket.fail("head")
+        with refused(errno.EIO):
+            await make()
+        mount.bucket.heal()
+        assert await mount.exists(name)
+    mount.bucket.fail("delete", "d/", answer_lost=True)
+    with refused(errno.EIO):
+        await mount.rmdir("d")
+    assert await mount.names() == {"n"}
+    assert not await mount.exists("d")
 
 
 async def test_attributes_that_wait_survive_an_unlink_that_fails(

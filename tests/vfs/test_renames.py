@@ -243,6 +243,23 @@ async def test_a_lost_answer_to_the_copy_is_found_out_by_asking(mount: Mount, wo
     assert world.stored() == ["g"]
 
 
+async def test_a_lost_answer_does_not_take_the_content_from_those_who_have_the_target_open(
+    mount: Mount, world: World
+) -> None:
+    old = os.urandom(5 << 20)
+    await mount.write("f", b"new")
+    await mount.write("g", old)
+    handle = await mount.open("g")
+    mount.bucket.fail("copy", "f", answer_lost=True)
+    with refused(errno.EIO):
+        await mount.rename("f", "g")
+    assert await mount.read("g") == b"new"
+    assert await mount.read_all(handle) == old
+    await mount.close(handle)
+    assert world.stored() == ["f", "g"]
+    mount.check_invariants()
+
+
 async def test_a_version_that_another_client_stored_since_is_the_one_that_moves(
     mount: Mount, world: World
 ) -> None:
