@@ -43,7 +43,7 @@ class Own:
 
 Contents = Plain | Foreign | Own
 
-_DECIDING = (envelopes.PREFIX, "ossfs-")
+_DECIDING = envelopes.HEADERS | deprecated.HEADERS | seals.HEADERS
 
 
 def envelope_of(metadata: Mapping[str, str]) -> Envelope | None:
@@ -52,7 +52,9 @@ def envelope_of(metadata: Mapping[str, str]) -> Envelope | None:
     Where both forms are there the current one counts, as for the SDKs that know no other. Raises
     IntegrityError (malformed), Unsupported (a form that nobody writes).
     """
-    return envelopes.parse(metadata) or deprecated.parse(metadata)
+    # Nothing else is shown to the parsers, so that nothing decides which is not compared either.
+    deciding = _deciding(metadata)
+    return envelopes.parse(deciding) or deprecated.parse(deciding)
 
 
 def classify(metadata: Mapping[str, str], size: int) -> Contents:
@@ -62,7 +64,7 @@ def classify(metadata: Mapping[str, str], size: int) -> Contents:
     Unsupported (an envelope that nobody writes, a newer format).
     """
     envelope = envelope_of(metadata)
-    seal = seals.parse(metadata, size)
+    seal = seals.parse(_deciding(metadata), size)
     if envelope is None or envelope.deprecated:
         if seal is not None:
             raise IntegrityError("the envelope of the object is missing")
@@ -79,4 +81,4 @@ def same_content(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
 
 
 def _deciding(metadata: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in metadata.items() if name.startswith(_DECIDING)}
+    return {name: value for name, value in metadata.items() if name in _DECIDING}

@@ -28,6 +28,8 @@ _WRAP_ALG = "oss-wrap-alg"
 _LENGTH = "unencrypted-content-length"
 # The page of that time names the first, oss2 reads the second; no version wrote either.
 _MATDESCS = ("oss-matdesc", "oss-crypto-matdesc")
+HEADERS = frozenset({_KEY, _START, _CEK_ALG, _WRAP_ALG, _LENGTH, *_MATDESCS})
+"""Every header that `parse` looks at."""
 
 _START_TEXT = re.compile(rb"[1-9]|10")
 

@@ -32,6 +32,8 @@ _MATDESC = PREFIX + "matdesc"
 _LENGTH = PREFIX + "unencrypted-content-length"
 _DATA_SIZE = PREFIX + "data-size"
 _PART_SIZE = PREFIX + "part-size"
+HEADERS = frozenset({_KEY, _START, _CEK_ALG, _WRAP_ALG, _MATDESC, _LENGTH, _DATA_SIZE, _PART_SIZE})
+"""Every header that `parse` looks at."""
 
 LARGEST = (1 << 63) - 1
 

@@ -30,6 +30,8 @@ _TAGSUM = PREFIX + "tagsum"
 _HEAD = PREFIX + "head"
 _TAGS = PREFIX + "tags"
 _SIDECAR = PREFIX + "sidecar"
+HEADERS = frozenset({_FORMAT, _CHUNK, _TAGSUM, _HEAD, _TAGS, _SIDECAR})
+"""Every header that `parse` looks at."""
 
 _NEWER_VERSION = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 
