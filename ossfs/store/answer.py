@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from ossfs.errors import RangeNotSatisfiable, StoreError
 from ossfs.store.base import ObjectInfo, ServerEncryption, Stored
 from ossfs.store.refusal import label, refusal
-from ossfs.store.rules import KEPT_HEADERS
 from ossfs.store.xml import (
     BadAnswer,
     ErrorDocument,
@@ -93,7 +92,6 @@ def object_info(key: ObjectKey, headers: Mapping[str, str], size: int) -> Object
             for name, value in headers.items()
             if name.startswith(_META)
         },
-        headers={name: value for name, value in headers.items() if name in KEPT_HEADERS},
         crc64=_number(headers, "x-oss-hash-crc64ecma"),
         object_type=headers.get("x-oss-object-type", "Normal"),
         storage_class=headers.get("x-oss-storage-class", "Standard"),

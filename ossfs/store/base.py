@@ -30,8 +30,7 @@ class ObjectInfo:
 
     size: bytes stored; modified_ns: Last-Modified in nanoseconds (whole seconds); crc64: of the
     stored bytes, None where the server does not say; metadata: the x-oss-meta- headers without that
-    prefix, names in lower case; headers: the other headers that are kept with an object, see
-    `rules.KEPT_HEADERS`; tagging_count: object tags on it.
+    prefix, names in lower case; tagging_count: object tags on it.
     """
 
     key: ObjectKey
@@ -39,7 +38,6 @@ class ObjectInfo:
     etag: ETag
     modified_ns: int
     metadata: Mapping[str, str] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
     crc64: int | None = None
     object_type: str = "Normal"
     storage_class: str = "Standard"
@@ -53,13 +51,11 @@ class ObjectInfo:
 class PutOptions:
     """What may accompany a new version (PutObject, InitiateMultipartUpload).
 
-    metadata: names without the x-oss-meta- prefix; headers: as in `ObjectInfo`; tags: the whole tag
-    set of the new version;
+    metadata: names without the x-oss-meta- prefix; tags: the whole tag set of the new version;
     forbid_overwrite: raise AlreadyExists where the key is taken.
     """
 
     metadata: Mapping[str, str] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     forbid_overwrite: bool = False
     encryption: ServerEncryption | None = None
@@ -190,16 +186,6 @@ class ObjectStore(Protocol):
         must be restated, since OSS does not inherit them. A copy onto itself would replace the
         metadata by nothing and is refused. Raises NotFound, Stale (if_match), EntityTooLarge,
         AlreadyExists, RefusedByServer.
-        """
-
-    async def restate(
-        self, key: ObjectKey, options: PutOptions, *, if_match: ETag | None = None
-    ) -> Stored:
-        """CopyObject onto itself: the same bytes under *options*, all of which count.
-
-        What they leave out is gone; but the tags stay as they are (`options.tags` must be empty).
-        Raises NotFound, Stale (if_match), EntityTooLarge, and RefusedByServer for a client-encrypted
-        object, whose metadata cannot change.
         """
 
     async def delete(self, key: ObjectKey) -> None:

@@ -88,9 +88,7 @@ def _storage(
 def _version(options: PutOptions) -> dict[str, str]:
     """Headers of a new version. Raises RefusedByServer for metadata that headers cannot carry."""
     rules.check_metadata(options.metadata)
-    rules.check_headers(options.headers)
     headers = {f"x-oss-meta-{name}": value for name, value in options.metadata.items()}
-    headers |= options.headers
     headers["content-type"] = options.content_type
     if options.tags:
         headers["x-oss-tagging"] = _tagging(options.tags)
@@ -173,21 +171,6 @@ def copy(
         key=target,
         headers=headers,
         repeatable=not forbid_overwrite,
-        slow=True,
-    )
-
-
-def restate(bucket: str, key: ObjectKey, options: PutOptions, if_match: ETag | None) -> Call:
-    """CopyObject onto itself, with all headers anew."""
-    headers = {"x-oss-copy-source": quote(f"/{bucket}/{key}", safe="/")}
-    headers["x-oss-metadata-directive"] = "REPLACE"
-    if if_match is not None:
-        headers["x-oss-copy-source-if-match"] = f'"{if_match}"'
-    return Call(
-        operation="CopyObject",
-        method="PUT",
-        key=key,
-        headers=headers | _version(options),
         slow=True,
     )
 

@@ -168,11 +168,10 @@ class MemoryStore:
         version = self._version(source)
         _check_match(version, if_match)
         self._check_free(target, forbid_overwrite)
-        if self._is_above_copy_limit(version):
+        if self._copy_limit is not None and version.info.size > self._copy_limit:
             raise refusal(400, "EntityTooLarge", "above the limit of CopyObject")
         options = PutOptions(
             metadata=version.info.metadata,
-            headers=version.info.headers,
             tags=version.tags if tags is None else tags,
             encryption=encryption,
             storage_class=storage_class,
@@ -180,28 +179,6 @@ class MemoryStore:
         )
         return self._store(
             target, version.body, version.info.etag, options, object_type=version.info.object_type
-        )
-
-    async def restate(
-        self, key: ObjectKey, options: PutOptions, *, if_match: ETag | None = None
-    ) -> Stored:
-        """CopyObject onto itself with the metadata directive REPLACE."""
-        await trio.lowlevel.checkpoint()
-        rules.check_restating(key, options)
-        version = self._version(key)
-        _check_match(version, if_match)
-        if rules.is_client_encrypted(version.info.metadata):
-            raise rules.envelope_error("421", "the metadata of such an object cannot be changed")
-        self._check_options(key, options)
-        changes = self._encrypted_by(options.encryption) != version.info.encryption
-        if changes and self._is_above_copy_limit(version):
-            raise refusal(400, "EntityTooLarge", "above the limit of CopyObject")
-        return self._store(
-            key,
-            version.body,
-            version.info.etag,
-            replace(options, tags=version.tags),
-            object_type=version.info.object_type,
         )
 
     async def delete(self, key: ObjectKey) -> None:
@@ -281,9 +258,6 @@ class MemoryStore:
             raise refusal(404, "NoSuchUpload", "no such upload")
         return upload
 
-    def _is_above_copy_limit(self, version: _Version) -> bool:
-        return self._copy_limit is not None and version.info.size > self._copy_limit
-
     def _check_free(self, key: ObjectKey, forbid_overwrite: bool) -> None:
         if forbid_overwrite and key in self._versions:
             raise refusal(
@@ -294,7 +268,6 @@ class MemoryStore:
     def _check_options(key: ObjectKey, options: PutOptions) -> None:
         rules.check_key(key)
         rules.check_metadata(options.metadata)
-        rules.check_headers(options.headers)
         rules.check_tags(options.tags)
         rules.check_envelope(options.metadata)
         rules.check_server_side(options.encryption, options.storage_class)
@@ -308,7 +281,6 @@ class MemoryStore:
             etag=etag,
             modified_ns=int(self._clock()) * 1_000_000_000,
             metadata={name.lower(): value for name, value in options.metadata.items()},
-            headers=dict(options.headers),
             crc64=fastcrc.crc64.xz(body),
             object_type=object_type,
             storage_class=options.storage_class or "Standard",

@@ -218,16 +218,6 @@ class OssStore:
             )
             return await self._settled(target, expected, course, exc)
 
-    async def restate(
-        self, key: ObjectKey, options: PutOptions, *, if_match: ETag | None = None
-    ) -> Stored:
-        """CopyObject onto itself."""
-        rules.check_restating(key, options)
-        return await self._client.call(
-            calls.restate(self._bucket, key, options, if_match),
-            lambda answer: answers.stored(answer, xml.parse_copy(answer.body)),
-        )
-
     async def delete(self, key: ObjectKey) -> None:
         """DeleteObject."""
         rules.check_key(key)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 
 from ossfs.errors import StoreError
-from ossfs.store.base import PutOptions, ServerEncryption
+from ossfs.store.base import ServerEncryption
 from ossfs.store.refusal import refusal
 
 ENVELOPE = "client-side-encryption-"
@@ -22,11 +22,6 @@ MIN_PART = 100 * 1024
 MAX_PART = 5 * 2**30
 MAX_OBJECT = MAX_PARTS * MAX_PART
 """Bytes of the largest object that can exist, 48.8 TB in the words of OSS."""
-
-KEPT_HEADERS = frozenset(
-    {"cache-control", "content-disposition", "content-encoding", "content-language", "expires"}
-)
-"""Headers that OSS keeps with an object and repeats, beside Content-Type."""
 
 STORAGE_CLASSES = frozenset({"Standard", "IA", "Archive", "ColdArchive", "DeepColdArchive"})
 ARCHIVES = frozenset({"Archive", "ColdArchive", "DeepColdArchive"})
@@ -61,13 +56,6 @@ def check_copy(source: str, target: str) -> None:
         )
 
 
-def check_restating(key: str, options: PutOptions) -> None:
-    """Raises RefusedByServer where *options* say what a copy onto itself does not do."""
-    check_key(key)
-    if options.tags or options.forbid_overwrite:
-        raise refusal(400, "InvalidArgument", "restating an object keeps its tags")
-
-
 def check_metadata(metadata: Mapping[str, str]) -> None:
     """Raises RefusedByServer for names or values that no header carries, or more than 8 KB of them.
 
@@ -81,14 +69,6 @@ def check_metadata(metadata: Mapping[str, str]) -> None:
         total += len("x-oss-meta-") + len(name) + len(value.encode())
     if total > METADATA_LIMIT:
         raise refusal(400, "MetadataTooLarge", "the metadata exceeds 8 KB")
-
-
-def check_headers(headers: Mapping[str, str]) -> None:
-    """Raises RefusedByServer for a header that is not kept, or a value that no header carries."""
-    for name, value in headers.items():
-        fits = _META_VALUE.fullmatch(value) and value == value.strip()
-        if not fits or name not in KEPT_HEADERS:
-            raise refusal(400, "InvalidArgument", f"{name!r} cannot be kept with an object")
 
 
 def check_tags(tags: Mapping[str, str]) -> None:

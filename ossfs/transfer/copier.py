@@ -126,7 +126,6 @@ def _options(info: ObjectInfo) -> PutOptions:
     """What a new version of *info* takes over, but for its object tags."""
     return PutOptions(
         metadata=info.metadata,
-        headers=info.headers,
         encryption=info.encryption,
         storage_class=info.storage_class,
         content_type=info.content_type or "application/octet-stream",

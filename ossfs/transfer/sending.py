@@ -197,7 +197,6 @@ class Sender:
             etag=stored.etag,
             modified_ns=int(self._clock()) * 1_000_000_000,
             metadata={name.lower(): value for name, value in options.metadata.items()},
-            headers=options.headers,
             crc64=crc64 if stored.crc64 is None else stored.crc64,
             object_type=object_type,
             storage_class=options.storage_class or self._bucket_storage_class,

@@ -47,7 +47,6 @@ class ObjectContract:
             encryption=ServerEncryption(algorithm="KMS", key_id="some-key"),
             storage_class="IA",
             content_type="application/x-directory",
-            headers={"cache-control": "no-cache", "content-encoding": "gzip"},
         )
         stored = await store.put(key("a"), b"body", options)
         info = await store.head(key("a"))
@@ -56,7 +55,6 @@ class ObjectContract:
         assert (info.etag, info.crc64, info.size) == (stored.etag, stored.crc64, 4)
         assert (info.tagging_count, info.encryption) == (2, options.encryption)
         assert (info.storage_class, info.content_type) == ("IA", "application/x-directory")
-        assert info.headers == options.headers
         assert info.object_type == "Normal"
         assert info.modified_ns % 1_000_000_000 == 0
 
@@ -207,15 +205,12 @@ class ObjectContract:
         assert (await store.head(key("a"))).tagging_count == 0
 
     async def test_a_copy_carries_metadata_and_tags(self, store: ObjectStore) -> None:
-        options = PutOptions(
-            metadata=ENVELOPE | {"mode": "1"}, headers={"expires": "x"}, tags={"t": "1"}
-        )
+        options = PutOptions(metadata=ENVELOPE | {"mode": "1"}, tags={"t": "1"})
         written = await store.put(key("a"), b"body", options)
         copied = await store.copy(key("a"), key("b"), if_match=written.etag)
         assert (copied.etag, copied.crc64) == (written.etag, written.crc64)
         info, body = await store.get(key("b"))
         assert (bytes(body), dict(info.metadata)) == (b"body", ENVELOPE | {"mode": "1"})
-        assert info.headers == {"expires": "x"}
         assert await store.get_tags(key("b")) == {"t": "1"}
         await store.copy(key("a"), key("b"), tags={"u": "2"})
         assert await store.get_tags(key("b")) == {"u": "2"}
@@ -246,54 +241,6 @@ class ObjectContract:
         with pytest.raises(RefusedByServer):
             await store.copy(key("a"), key("a"))
         assert (await store.head(key("a"))).metadata == ENVELOPE
-
-    async def test_restating_replaces_all_headers_and_keeps_bytes_and_tags(
-        self, store: ObjectStore
-    ) -> None:
-        await store.put(
-            key("a"), b"body", PutOptions(metadata={"m": "1"}, tags={"t": "1"}, storage_class="IA")
-        )
-        before = await store.head(key("a"))
-        options = PutOptions(
-            metadata={"n": "2"},
-            headers={"cache-control": "private"},
-            encryption=ServerEncryption(algorithm="AES256"),
-            content_type="text/plain",
-        )
-        stored = await store.restate(key("a"), options, if_match=before.etag)
-        info, body = await store.get(key("a"))
-        assert (bytes(body), stored.etag, info.etag) == (b"body", before.etag, before.etag)
-        assert (info.metadata, info.headers) == ({"n": "2"}, {"cache-control": "private"})
-        assert (info.encryption, info.storage_class) == (options.encryption, "Standard")
-        assert info.content_type == "text/plain"
-        assert await store.get_tags(key("a")) == {"t": "1"}
-
-    async def test_only_the_version_that_was_meant_is_restated(self, store: ObjectStore) -> None:
-        with pytest.raises(NotFound):
-            await store.restate(key("a"), PLAIN)
-        await store.put(key("a"), b"body", PutOptions(metadata={"m": "1"}))
-        with pytest.raises(Stale):
-            await store.restate(key("a"), PLAIN, if_match=ETag("0" * 32))
-        with pytest.raises(RefusedByServer):
-            await store.restate(key("a"), PutOptions(tags={"t": "1"}))
-        assert (await store.head(key("a"))).metadata == {"m": "1"}
-
-    async def test_a_client_encrypted_object_is_not_restated(self, store: ObjectStore) -> None:
-        await store.put(key("a"), b"body", PutOptions(metadata=ENVELOPE))
-        for metadata in (ENVELOPE, {}):
-            with pytest.raises(RefusedByServer) as refused:
-                await store.restate(key("a"), PutOptions(metadata=metadata))
-            assert refused.value.ec == "0005-00000421"
-        assert (await store.head(key("a"))).metadata == ENVELOPE
-
-    @pytest.mark.parametrize(
-        "headers", [{"x-other": "1"}, {"expires": "a\nb"}, {"content-encoding": " "}]
-    )
-    async def test_headers_that_are_not_kept_are_refused(
-        self, store: ObjectStore, headers: dict[str, str]
-    ) -> None:
-        with pytest.raises(RefusedByServer):
-            await store.put(key("a"), b"", PutOptions(headers=headers))
 
     async def test_wrong_server_encryption_is_refused(self, store: ObjectStore) -> None:
         for encryption in (
