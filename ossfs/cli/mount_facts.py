@@ -1,0 +1,68 @@
+"""From a path in a mount to its object, and to the settings that the mount was made with."""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from ossfs.cli.control import NobodyListens, Refused, ask
+from ossfs.cli.mount_state import states_of
+from ossfs.cli.mount_table import find_mount
+from ossfs.config.resolve import TABLE, Written
+from ossfs.errors import CommandError
+
+_PREFIX = "user.ossfs."
+_ANSWER_SECONDS = 10
+
+
+def attribute(path: Path, name: str) -> str | None:
+    """The extended attribute `user.ossfs.<name>`, None if there is none.
+
+    Raises CommandError where there is no such file.
+    """
+    try:
+        return os.getxattr(path, _PREFIX + name).decode(errors="replace")
+    except FileNotFoundError as error:
+        raise CommandError(f"{path}: {error.strerror}") from error
+    except OSError:
+        return None
+
+
+def object_url(path: Path) -> str:
+    """The oss:// address of the object at *path*. Raises CommandError: not in a mount."""
+    found = attribute(path, "object")
+    if found is None:
+        raise CommandError(f"{path} is not in an ossfs mount")
+    return found
+
+
+def with_mount_facts(path: Path, own: Written) -> Written:
+    """Our own settings, and behind them what the mount of *path* says of its own.
+
+    A repeatable option gathers: what was written for this command comes first.
+    """
+    pairs = list(_pairs(_facts(path, own)))
+    first = [(name, text) for name, text in pairs if not TABLE[name].many]
+    last = [(name, text) for name, text in pairs if TABLE[name].many]
+    return replace(own, pairs=[*first, *own.pairs, *last])
+
+
+def _facts(path: Path, own: Written) -> Mapping[str, object]:
+    mounted = next(filter(None, map(find_mount, [path, *path.absolute().parents])), None)
+    for state in states_of(mounted, own) if mounted else ():
+        try:
+            return ask(state.control, {"command": "where"}, seconds=_ANSWER_SECONDS)
+        except (NobodyListens, Refused):
+            continue
+    return {}
+
+
+def _pairs(facts: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    for key, value in facts.items():
+        name = key.replace("_", "-")
+        if name not in TABLE:
+            continue
+        for one in value if isinstance(value, list) else [value]:
+            text = ("on" if one else "off") if isinstance(one, bool) else str(one)
+            if text:
+                yield name, text
