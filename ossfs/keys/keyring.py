@@ -8,6 +8,8 @@ Which keys are tried: those that understand the object's wrap-alg and whose desc
 does not contradict the object's. Two descriptions contradict each other if both are set and differ;
 an absent one equals `{}` and excludes nothing, since the head (or, for objects of the SDKs, the
 length of key and IV and the zeros in it, 1 in 10^15) tells a wrong key anyway. Equal ones go first.
+A key whose KMS is silent does not hold up the others: the next one is tried beside it after a
+second, and for a while it goes last.
 
 Errors of opening: KeyUnavailable (ENOKEY) only from public facts, which are wrap-alg, matdesc, that
 only a public key is here, and the answer of a KMS. Whatever depends on a secret, be it padding,
@@ -17,6 +19,7 @@ length, head or IV, is one IntegrityError with one text.
 import math
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import TypeVar, final
 
 import trio
@@ -26,10 +29,13 @@ from ossfs.errors import IntegrityError, KeyUnavailable, OssfsError
 from ossfs.format import deprecated
 from ossfs.format.envelope import DEPRECATED_ALGS, Envelope
 from ossfs.keys.base import MasterKey
+from ossfs.keys.race import Race
 from ossfs.keys.secrets import SecretCache
 
 _Opened = TypeVar("_Opened")
 
+PATIENCE = 1.0
+SLOW_SECONDS = 60.0
 _OWN_LIMIT = 1 << 18
 
 
@@ -55,6 +61,8 @@ class Keyring:
         self._opened = SecretCache(limit=remember, seconds=seconds, clock=clock)
         self._own = SecretCache(limit=_OWN_LIMIT, seconds=math.inf, clock=clock)
         self._names = SecretCache(limit=remember, seconds=math.inf, clock=clock)
+        self._clock = clock
+        self._slow_until: dict[int, float] = {}
         self._flights: dict[tuple[int, str, bytes], _Flight] = {}
 
     @property
@@ -155,18 +163,15 @@ class Keyring:
     async def _first(
         self, envelope: Envelope, attempt: Callable[[MasterKey], Awaitable[_Opened]]
     ) -> _Opened:
-        """What the first key gives with which *attempt* succeeds."""
-        failure: OssfsError | None = None
-        for master in self._usable(envelope):
-            try:
-                return await attempt(master)
-            except IntegrityError:
-                continue
-            except OssfsError as error:
-                failure = failure or error
-        if failure is not None:
-            raise failure
-        raise IntegrityError(FAILED)
+        """What the first key gives with which *attempt* succeeds; keys that do not say a word for a
+        second are overtaken.
+        """
+        usable = self._usable(envelope)
+        race = Race([partial(attempt, master) for master in usable], patience=PATIENCE)
+        opened = await race.run()
+        for slow in race.overtaken:
+            self._slow_until[id(usable[slow])] = self._clock() + SLOW_SECONDS
+        return opened
 
     def _usable(self, envelope: Envelope) -> list[MasterKey]:
         fitting = self._fitting(envelope)
@@ -177,7 +182,8 @@ class Keyring:
         usable = [master for master in fitting if master.can_unwrap]
         if not usable:
             raise KeyUnavailable("only the public part of the object's key is here")
-        return usable
+        now = self._clock()
+        return sorted(usable, key=lambda master: self._slow_until.get(id(master), -math.inf) > now)
 
     def _fitting(self, envelope: Envelope) -> list[MasterKey]:
         fitting = [

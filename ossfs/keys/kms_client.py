@@ -6,6 +6,9 @@
 Plaintexts and blobs are text as the API carries them, which is base64 by custom. Every action may
 be repeated: none of these changes anything in the KMS.
 
+An action takes at most so many seconds, whatever it waits for: its turn, the network, repetitions.
+While the KMS cannot be reached, actions fail at once (`kms_circuit`).
+
 Failures come out as KeyUnavailable (ENOKEY), and one line of the log says what is missing. It is
 written when the failure begins, not again before the action has succeeded once. Texts of the KMS
 are not quoted: some repeat what was signed, and that may hold a plaintext.
@@ -25,13 +28,15 @@ import trio
 
 from ossfs.errors import BucketError, KeyUnavailable
 from ossfs.keys.base import WrongKey
-from ossfs.keys.kms_refusal import KmsRefusal, refusal_of
+from ossfs.keys.kms_circuit import Circuit
+from ossfs.keys.kms_refusal import UNREACHABLE, KmsRefusal, refusal_of
 from ossfs.keys.kms_signing import AccessKey, KmsRequest, Sign
 
 log = logging.getLogger(__name__)
 
 _ANSWER_BYTES = 1 << 20
 _CONNECT_SECONDS = 10.0
+_ATTEMPT_SECONDS = 5.0
 _AT_A_TIME = 8
 
 
@@ -76,7 +81,7 @@ class KmsClient:
         timeout: float = 60.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """endpoint: scheme://host[:port]; timeout: seconds without a byte moving."""
+        """endpoint: scheme://host[:port]; timeout: seconds that an action may take in all."""
         self._url = httpx.URL(endpoint)
         self._credentials = credentials
         self._transport = transport
@@ -84,9 +89,12 @@ class KmsClient:
         self._pause = pause
         self._retries = retries
         self._timeout = timeout
+        # Silence may be that of one connection alone, so there must be time for another one.
+        self._attempt_timeout = min(timeout, max(_ATTEMPT_SECONDS, timeout / 3))
         self._clock = clock
         self._clock_offset = 0.0
         self._limit = trio.CapacityLimiter(_AT_A_TIME)
+        self._circuit = Circuit()
         self._not_before = 0.0
         self._complaints: dict[str, str] = {}
 
@@ -143,34 +151,55 @@ class KmsClient:
     # --- repetitions ----------------------------------------------------------------------------
 
     async def _act(self, action: str, key_id: str, parameters: Mapping[str, str]) -> dict[str, Any]:
+        try:
+            with self._circuit.action() as probing:
+                answer = await self._in_time(action, parameters, probing)
+        except KmsRefusal as refusal:
+            if refusal.makes_no_sense_of_blob(action):
+                raise WrongKey from None
+            told = refusal.about(action, key_id)
+            self._complain(action, told)
+            raise told from refusal.__cause__
+        self._complaints.pop(action, None)
+        return answer
+
+    async def _in_time(
+        self, action: str, parameters: Mapping[str, str], probing: bool
+    ) -> dict[str, Any]:
+        with trio.move_on_after(self._timeout) as scope:
+            return await self._repeated(action, parameters, probing, scope.deadline)
+        raise self._silence(self._timeout)
+
+    async def _repeated(
+        self, action: str, parameters: Mapping[str, str], probing: bool, deadline: float
+    ) -> dict[str, Any]:
+        retries = 0 if probing else self._retries
         repetitions, clock_corrected = 0, False
         while True:
             try:
-                answer = await self._attempt(action, parameters)
+                return await self._attempt(action, parameters, probing)
             except KmsRefusal as refusal:
-                if refusal.makes_no_sense_of_blob(action):
-                    raise WrongKey from None
                 if refusal.is_wrong_clock and not clock_corrected:
                     clock_corrected = True
                     self._correct_clock(refusal)
-                elif refusal.may_pass and repetitions < self._retries:
+                elif refusal.may_pass and repetitions < retries:
                     repetitions += 1
-                    await self._wait(action, refusal, repetitions)
+                    await self._wait(action, refusal, repetitions, deadline)
                 else:
-                    told = refusal.about(action, key_id)
-                    self._complain(action, told)
-                    raise told from refusal.__cause__
-            else:
-                self._complaints.pop(action, None)
-                return answer
+                    raise
 
-    async def _wait(self, action: str, refusal: KmsRefusal, repetitions: int) -> None:
+    async def _wait(
+        self, action: str, refusal: KmsRefusal, repetitions: int, deadline: float
+    ) -> None:
+        """Raises *refusal* if there is no time left."""
         seconds = self._pause(repetitions, refusal.asked_to_wait)
         log.info("%s repeated in %.1f s: %s", action, seconds, refusal)
         if refusal.throttled:
             # The limit is that of the account, so the other tasks had better wait too.
             self._not_before = max(self._not_before, trio.current_time() + seconds)
-        else:
+        if trio.current_time() + seconds >= deadline:
+            raise refusal
+        if not refusal.throttled:
             await trio.sleep(seconds)
 
     def _correct_clock(self, refusal: KmsRefusal) -> None:
@@ -187,10 +216,15 @@ class KmsClient:
 
     # --- one attempt ----------------------------------------------------------------------------
 
-    async def _attempt(self, action: str, parameters: Mapping[str, str]) -> dict[str, Any]:
+    async def _attempt(
+        self, action: str, parameters: Mapping[str, str], probing: bool
+    ) -> dict[str, Any]:
         await trio.sleep_until(self._not_before)
         async with self._limit:
+            # The wait may have been long.
+            self._circuit.check(probing)
             response = await self._exchanged(await self._request(action, parameters))
+        self._circuit.answered()
         answer = _document(response.content)
         if response.status_code == 200 and answer is not None:
             return answer
@@ -218,9 +252,9 @@ class KmsClient:
             content=body,
             extensions={
                 "timeout": {
-                    "connect": min(_CONNECT_SECONDS, self._timeout),
-                    "read": self._timeout,
-                    "write": self._timeout,
+                    "connect": min(_CONNECT_SECONDS, self._attempt_timeout),
+                    "read": self._attempt_timeout,
+                    "write": self._attempt_timeout,
                     "pool": None,
                 },
                 "max_body": _ANSWER_BYTES,
@@ -229,14 +263,20 @@ class KmsClient:
 
     async def _exchanged(self, request: httpx.Request) -> httpx.Response:
         try:
-            response = await self._transport.handle_async_request(request)
-            await response.aread()
+            with trio.move_on_after(self._attempt_timeout):
+                response = await self._transport.handle_async_request(request)
+                await response.aread()
+                return response
         except httpx.TransportError as exc:
             # A certificate that is not accepted now will not be accepted in a second either.
             may_pass = not isinstance(exc.__cause__, ssl.SSLCertVerificationError)
             text = f"cannot reach the KMS at {self._url}: {exc}"
-            raise KmsRefusal(text, code="Unreachable", may_pass=may_pass) from exc
-        return response
+            raise KmsRefusal(text, code=UNREACHABLE, may_pass=may_pass) from exc
+        raise self._silence(self._attempt_timeout)
+
+    def _silence(self, seconds: float) -> KmsRefusal:
+        text = f"cannot reach the KMS at {self._url}: no answer within {seconds:g} s"
+        return KmsRefusal(text, code=UNREACHABLE, may_pass=True)
 
 
 def _context(context: Context, name: str = "EncryptionContext") -> dict[str, str]:

@@ -18,6 +18,9 @@ _BAD_ACCESS_KEY = re.compile(
     re.ASCII,
 )
 _WRONG_CLOCK = re.compile(r"IllegalTimestamp|InvalidTimeStamp\..*", re.ASCII)
+UNREACHABLE = "Unreachable"
+"""The code of a refusal that the KMS has no part in."""
+
 _REMEDIES = {
     "Forbidden.KeyNotFound": "no such key in this region",
     "Forbidden.AliasNotFound": "no such alias in this region",
@@ -64,6 +67,11 @@ class KmsRefusal(KeyUnavailable):
         return self.status in {429, 503} or _THROTTLED.fullmatch(self.code) is not None
 
     @property
+    def is_unreachable(self) -> bool:
+        """Whether the KMS did not answer at all."""
+        return self.code == UNREACHABLE
+
+    @property
     def is_not_allowed(self) -> bool:
         """Whether the policy, or this kind of KMS, does not have the action."""
         return self.code in {"Forbidden.NoPermission", "UnsupportedOperation", "InvalidAction"}
@@ -80,6 +88,10 @@ class KmsRefusal(KeyUnavailable):
         """
         reads = action in {"Decrypt", "ReEncrypt"}
         return reads and self.status == 400 and _UNREADABLE.fullmatch(self.code) is not None
+
+    def again(self) -> "KmsRefusal":
+        """The same for someone who did not even try."""
+        return KmsRefusal(f"{self.args[0]} (not tried again yet)", code=self.code)
 
     def about(self, action: str, key_id: str) -> "KmsRefusal":
         """The same with the action, the key and what is missing in its text."""

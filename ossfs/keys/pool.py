@@ -41,7 +41,9 @@ class EnvelopePool:
 
     What is too old is dropped, and made anew only when someone asks again: an idle mount neither
     keeps keys nor asks for any. Where the pool is empty, its caller makes one and waits for it, so
-    the pool never stands between a file and a key, and a refusal comes out where it matters.
+    the pool never stands between a file and a key, and a refusal comes out where it matters. After
+    a failure nothing is made ahead until a caller has got one that way: attempts in vain would take
+    the turns of those who wait.
 
     seconds: below the time for which the keyring remembers a key, so that a file just written is
     read back without a request.
@@ -61,6 +63,7 @@ class EnvelopePool:
         self._at_a_time = at_a_time
         self._ready: deque[tuple[float, NewEnvelope]] = deque()
         self._under_way = 0
+        self._failing = False
         self._asked = trio.Event()
 
     def __len__(self) -> int:
@@ -78,7 +81,10 @@ class EnvelopePool:
         # Another task may have emptied it meanwhile; what is taken is never taken twice.
         if self._ready:
             return self._ready.popleft()[1]
-        return await self._make()
+        made = await self._attempt()
+        # A failure may have ended the filling that was asked for above.
+        self._asked.set()
+        return made
 
     async def run(self) -> None:
         """Fills the pool, and fills it again whenever something was taken; ends by cancellation."""
@@ -104,17 +110,26 @@ class EnvelopePool:
                 nursery.start_soon(self._make_some)
 
     async def _make_some(self) -> None:
-        """Stops at the first failure: whoever asks next finds out, which begins a new attempt."""
-        while len(self._ready) + self._under_way < self._size:
+        """Stops at the first failure, of whomever."""
+        while not self._failing and len(self._ready) + self._under_way < self._size:
             self._under_way += 1
             try:
-                made = await self._make()
+                made = await self._attempt()
             except OssfsError as error:
                 log.debug("no data key was made ahead: %s", error)
                 return
             finally:
                 self._under_way -= 1
             self._ready.append((trio.current_time() + self._seconds, made))
+
+    async def _attempt(self) -> NewEnvelope:
+        try:
+            made = await self._make()
+        except OssfsError:
+            self._failing = True
+            raise
+        self._failing = False
+        return made
 
     def _drop_old(self) -> None:
         while self._ready and self._ready[0][0] <= trio.current_time():

@@ -140,8 +140,9 @@ class Uploader:
     ) -> ObjectInfo:
         part_size = self._sender.part_size_for(content.size)
         whole = part_size is None
+        # Before any memory is held: who waits for a KMS must not keep others from uploading.
+        lock = None if self._keyring is None else _Lock(*await self._keyring.new_envelope())
         async with self._sender.limits.memory.hold(content.size if whole else _SCAN_BYTES):
-            lock = None if self._keyring is None else _Lock(*await self._keyring.new_envelope())
             form = self._form(content, lock)
             await form.scan(keep=whole)
             metadata = attribute_headers.to_metadata(attributes)

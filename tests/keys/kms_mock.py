@@ -53,6 +53,11 @@ class MockKms:
         held = json.dumps([parameters["Plaintext"], context])
         return {"CiphertextBlob": base64.b64encode(f"{VERSION}{held}".encode()).decode()}
 
+    def Decrypt(self, parameters: dict[str, str]) -> dict[str, Any]:
+        raw = base64.b64decode(parameters["CiphertextBlob"]).decode()
+        plaintext, _ = json.loads(raw.removeprefix(VERSION))
+        return {"Plaintext": plaintext}
+
     def DescribeKey(self, parameters: dict[str, str]) -> dict[str, Any]:
         return {"KeyMetadata": {"KeyState": self.state}}
 

@@ -134,6 +134,32 @@ async def test_an_empty_pool_makes_one_for_who_asks_and_passes_on_why_it_cannot(
         assert len(pool) == 4
 
 
+async def test_while_the_last_attempt_has_failed_nothing_is_made_ahead(
+    autojump_clock: MockClock,
+) -> None:
+    source = Source(seconds=1)
+    pool = EnvelopePool(source, size=8, at_a_time=1)
+    async with running(pool):
+        await trio.sleep(3.5)
+        assert len(pool) == 3
+        source.failing = True
+        await trio.sleep(10)
+        made = source.made
+        for _ in range(3):
+            await pool.new_envelope()
+            await trio.sleep(10)
+        assert source.made == made
+        for number in range(1, 4):
+            with pytest.raises(KeyUnavailable):
+                await pool.new_envelope()
+            await trio.sleep(10)
+            assert source.made == made + number
+        source.failing = False
+        await pool.new_envelope()
+        await trio.sleep(50)
+        assert len(pool) == 8
+
+
 async def test_its_end_forgets_all_keys() -> None:
     pool = EnvelopePool(Source(), size=4)
     async with running(pool):

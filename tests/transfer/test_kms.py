@@ -7,14 +7,16 @@ from typing import Any
 
 import pytest
 import trio
+from trio.testing import wait_all_tasks_blocked
 
 from ossfs.devserver import RunningServer
 from ossfs.errors import KeyUnavailable
 from ossfs.format import envelope as envelopes
 from ossfs.keys.keyring import Keyring
-from ossfs.keys.pool import SIZE, EnvelopePool
+from ossfs.keys.pool import SIZE, EnvelopePool, NewEnvelope
 from ossfs.transfer.uploader import Uploader
 from ossfs.types import ObjectKey
+from tests.keys.fakes import FakeKey
 from tests.keys.kms_world import close_connections, kms_server, master
 from tests.transfer.world import FILE, World
 
@@ -125,6 +127,35 @@ async def test_what_is_cached_goes_on_working_without_the_kms(
         for _ in range(3):
             assert await reading.world.content(written) == SMALL
         assert server.kms_requests.count("Decrypt") == asked + 1
+
+
+async def test_who_waits_for_a_kms_holds_no_memory(tmp_path: Path) -> None:
+    ring = Keyring([FakeKey()])
+
+    class Waiting:
+        """The first to ask waits for ever."""
+
+        asked = 0
+
+        async def new_envelope(self) -> NewEnvelope:
+            self.asked += 1
+            if self.asked == 1:
+                await trio.sleep_forever()
+            return await ring.new_envelope()
+
+    async with trio.open_nursery() as nursery:
+        world = World(nursery=nursery, directory=tmp_path, memory_bytes=len(SMALL))
+        uploader = Uploader(world.sender, Waiting(), prefix="p")
+
+        async def store(name: str) -> None:
+            with world.frozen(SMALL) as frozen:
+                await uploader.upload(frozen, ObjectKey(f"p/{name}"), attributes=FILE)
+
+        nursery.start_soon(store, "first")
+        await wait_all_tasks_blocked()
+        with trio.fail_after(10):
+            await store("second")
+        nursery.cancel_scope.cancel()
 
 
 async def test_throttling_is_waited_out(server: RunningServer, tmp_path: Path) -> None:
