@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, l
 
 from ossfs.errors import KeyProblem, KeyUnavailable
 from ossfs.format.envelope import DEPRECATED_RSA, RSA_OAEP_SHA1, RSA_PKCS1
+from ossfs.keys import private_file
 from ossfs.keys.base import WrongKey
 
 SMALLEST_BITS = 2048
@@ -40,6 +41,9 @@ _PADDINGS: dict[str, AsymmetricPadding] = {
     DEPRECATED_RSA: _OAEP,
 }
 _WRAP_ALGS = {"pkcs1": RSA_PKCS1, "oaep-sha1": RSA_OAEP_SHA1, "deprecated": DEPRECATED_RSA}
+
+_PRIVATE = b" PRIVATE KEY-----"
+"""In the first line of every form of a private key."""
 
 _THREADS = trio.CapacityLimiter(os.cpu_count() or 1)
 
@@ -131,6 +135,7 @@ def load(
 ) -> RsaMasterKey:
     """The key in a PEM file: PKCS#1 or PKCS#8 (private), PKCS#1 or SPKI (public).
 
+    A private key, encrypted or not, must be its owner's alone; a public key is for everyone.
     *passphrase* is used only where the file needs one. Raises KeyProblem with one line that says
     what is wrong and what to do.
     """
@@ -148,11 +153,14 @@ def load(
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        file = private_file.read(path)
     except FileNotFoundError:
         _refuse(path, "does not exist; `ossfs keygen` makes a key")
     except OSError as error:
         _refuse(path, f"cannot be read: {error.strerror}; check the path and its permissions")
+    if _PRIVATE in file.content:
+        file.require_private()
+    return file.content
 
 
 def _parse(path: Path, pem: bytes, passphrase: bytes | None) -> object:
@@ -160,7 +168,7 @@ def _parse(path: Path, pem: bytes, passphrase: bytes | None) -> object:
         _refuse(path, "is a certificate; `openssl x509 -pubkey -noout` extracts its public key")
     if b"-----BEGIN OPENSSH PRIVATE KEY-----" in pem:
         _refuse(path, "is an OpenSSH key; `ssh-keygen -p -m PEM` converts a copy of it")
-    if b" PRIVATE KEY-----" not in pem and b"-----BEGIN PRIVATE KEY-----" not in pem:
+    if _PRIVATE not in pem:
         return _parse_public(path, pem)
     if b"ENCRYPTED" not in pem:
         return _parse_private(path, pem, None)

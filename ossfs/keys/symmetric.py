@@ -5,9 +5,7 @@
 No official SDK knows this way of wrapping; docs/format.md says all that a reader needs.
 """
 
-import os
 import re
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn, final
@@ -17,6 +15,7 @@ from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
 
 from ossfs.errors import KeyProblem
 from ossfs.format.envelope import AES_KEY_WRAP
+from ossfs.keys import private_file
 from ossfs.keys.base import WrongKey
 
 KEY_BYTES = 32
@@ -105,16 +104,13 @@ def load(
 
 def _read(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
-            found = os.fstat(file.fileno())
-            content = file.read(_LONGEST_FILE + 1)
+        file = private_file.read(path, limit=_LONGEST_FILE + 1)
     except FileNotFoundError:
         _refuse(path, "does not exist; `openssl rand -hex 32` makes a symmetric key")
     except OSError as error:
         _refuse(path, f"cannot be read: {error.strerror}; check the path and its permissions")
-    if stat.S_ISREG(found.st_mode) and stat.S_IMODE(found.st_mode) & 0o077:
-        _refuse(path, f"can be read by others; `chmod 600 {path}` makes it yours alone")
-    return content
+    file.require_private()
+    return file.content
 
 
 def _refuse(path: Path, reason: str) -> NoReturn:

@@ -7,18 +7,17 @@ import pytest
 from ossfs.cli import main
 from ossfs.devserver import RunningServer, ServerConfig
 from ossfs.keys import keyring_file
-from tests.keys.fakes import private_pem, public_pem, rsa_key
+from tests.keys.fakes import private_pem, public_pem, rsa_key, write_private
 
 RAW = "00112233445566778899aabbccddeeff" * 2
 
 
 @pytest.fixture(autouse=True)
 def keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "team.pem").write_bytes(private_pem(rsa_key(), passphrase=b"open sesame"))
-    (tmp_path / "team.txt").write_text("open sesame\n")
+    write_private(tmp_path / "team.pem", private_pem(rsa_key(), passphrase=b"open sesame"))
+    write_private(tmp_path / "team.txt", "open sesame\n")
     (tmp_path / "team.pub.pem").write_bytes(public_pem(rsa_key()))
-    (tmp_path / "archive.key").write_text(RAW)
-    (tmp_path / "archive.key").chmod(0o600)
+    write_private(tmp_path / "archive.key", RAW)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OSSFS_KEYRING", str(tmp_path / "keys.toml"))
     return tmp_path

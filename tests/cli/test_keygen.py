@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 from ossfs.cli import main
+from tests.keys.fakes import write_private
 
 
 def test_it_makes_a_pair_and_says_how_to_mount_with_it(
@@ -28,8 +29,7 @@ def test_it_makes_a_pair_and_says_how_to_mount_with_it(
 def test_a_passphrase_encrypts_the_private_part_and_is_never_shown(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = tmp_path / "passphrase"
-    file.write_text("open sesame\n")
+    file = write_private(tmp_path / "passphrase", "open sesame\n")
     words = ["keygen", str(tmp_path / "k"), "--bits", "2048", "--passphrase-file", str(file)]
     assert main(words) == 0
     private = (tmp_path / "k.pem").read_bytes()

@@ -8,7 +8,7 @@ import pytest
 
 from tests.fuse.mounting import Mount, Place, new_place
 from tests.fuse.oss import Bucket, Oss, running_oss
-from tests.keys.fakes import private_pem, public_pem, rsa_key
+from tests.keys.fakes import private_pem, public_pem, rsa_key, write_private
 
 MakeMount = Callable[..., Mount]
 
@@ -35,8 +35,7 @@ def oss(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oss]:
 def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     folder = tmp_path_factory.mktemp("mounts")
     key, public_key = folder / "key.pem", folder / "key.pub.pem"
-    key.write_bytes(private_pem(rsa_key()))
-    key.chmod(0o600)
+    write_private(key, private_pem(rsa_key()))
     public_key.write_bytes(public_pem(rsa_key()))
     return new_place(folder, key, public_key)
 

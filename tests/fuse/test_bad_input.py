@@ -9,7 +9,7 @@ import pytest
 
 from tests.fuse.mounting import Mount, Place, command
 from tests.fuse.oss import Bucket, Oss
-from tests.keys.fakes import private_pem, public_pem, rsa_key
+from tests.keys.fakes import private_pem, public_pem, rsa_key, write_private
 
 pytestmark = pytest.mark.fuse
 
@@ -47,6 +47,16 @@ CASES = {
         code=4,
         says=("{folder}/locked.pem", "cannot be read", "permissions"),
         words=("--rsa-key={folder}/locked.pem",),
+    ),
+    "key that others can read": Case(
+        code=4,
+        says=("{folder}/open.pem", "(mode 0644)", "`chmod 600 {folder}/open.pem`"),
+        words=("--rsa-key={folder}/open.pem",),
+    ),
+    "passphrase that others can read": Case(
+        code=4,
+        says=("`chmod 600 {folder}/open.pem`",),
+        words=("--rsa-key={folder}/protected.pem", "--key-passphrase-file={folder}/open.pem"),
     ),
     "not a key": Case(code=4, says=("is not a PEM file",), words=("--rsa-key={folder}/text",)),
     "passphrase needed": Case(
@@ -132,11 +142,12 @@ CASES = {
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("bad")
-    (made / "text").write_text("no key\n")
+    write_private(made / "text", "no key\n")
     (made / "locked.pem").write_bytes(private_pem(rsa_key()))
     (made / "locked.pem").chmod(0)
-    (made / "protected.pem").write_bytes(private_pem(rsa_key(), passphrase=b"right"))
-    (made / "weak.pem").write_bytes(private_pem(rsa_key(bits=1024)))
+    write_private(made / "protected.pem", private_pem(rsa_key(), passphrase=b"right"))
+    (made / "open.pem").write_bytes(private_pem(rsa_key()))
+    write_private(made / "weak.pem", private_pem(rsa_key(bits=1024)))
     (made / "weak.pub.pem").write_bytes(public_pem(rsa_key(bits=1024)))
     return made
 

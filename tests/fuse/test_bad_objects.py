@@ -15,7 +15,7 @@ from tests.fuse.conftest import MakeMount
 from tests.fuse.mounting import Mount, Place
 from tests.fuse.oss import Bucket, Oss
 from tests.fuse.programs import sh
-from tests.keys.fakes import private_pem, rsa_key
+from tests.keys.fakes import private_pem, rsa_key, write_private
 
 pytestmark = pytest.mark.fuse
 
@@ -238,8 +238,7 @@ def test_a_lost_sidecar_costs_the_reads_and_nothing_else(bucket: Bucket, mount: 
 def test_files_of_another_key_are_refused_and_can_be_replaced(
     place: Place, bucket: Bucket, mount: MakeMount, tmp_path: Path
 ) -> None:
-    other = tmp_path / "other.pem"
-    other.write_bytes(private_pem(rsa_key(1)))
+    other = write_private(tmp_path / "other.pem", private_pem(rsa_key(1)))
     one = mount(bucket)
     (one.path / "f").write_bytes(CONTENT)
     (one.path / "link").symlink_to("f")

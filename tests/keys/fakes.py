@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import trio
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -53,6 +54,14 @@ class FakeKey:
 def rsa_key(number: int = 0, bits: int = 2048) -> rsa.RSAPrivateKey:
     """A key pair, the same at every call with the same arguments."""
     return rsa.generate_private_key(65537, bits)
+
+
+def write_private(path: Path, content: bytes | str) -> Path:
+    """Write a file of mode 0600, as those that hold secrets have to be."""
+    path.touch(0o600)
+    path.chmod(0o600)
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
 
 
 def private_pem(

@@ -17,7 +17,7 @@ from ossfs.keys.base import MasterKey
 from ossfs.keys.keyring_file import AesEntry, Entry, KmsEntry, RsaEntry
 from ossfs.keys.masters import load_masters
 from ossfs.keys.trial import try_key
-from tests.keys.fakes import FakeKey, private_pem, public_pem, rsa_key
+from tests.keys.fakes import FakeKey, private_pem, public_pem, rsa_key, write_private
 
 FULL = """
 # of the whole team
@@ -118,10 +118,9 @@ def test_a_missing_or_unreadable_file_is_named(tmp_path: Path) -> None:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A keyring of four kinds of keys, and the keys."""
-    (tmp_path / "whole.pem").write_bytes(private_pem(rsa_key()))
+    write_private(tmp_path / "whole.pem", private_pem(rsa_key()))
     (tmp_path / "public.pem").write_bytes(public_pem(rsa_key(1)))
-    (tmp_path / "raw.key").write_bytes(bytes(32))
-    (tmp_path / "raw.key").chmod(0o600)
+    write_private(tmp_path / "raw.key", bytes(32))
     (tmp_path / "keys.toml").write_text(
         """active = "b"
 [key.a]

@@ -18,7 +18,7 @@ from ossfs.format.envelope import RSA_OAEP_SHA1, RSA_PKCS1
 from ossfs.keys.base import MasterKey, WrongKey
 from ossfs.keys.passphrase import read_passphrase
 from ossfs.keys.rsa import RsaMasterKey, load
-from tests.keys.fakes import private_pem, public_pem, rsa_key
+from tests.keys.fakes import private_pem, public_pem, rsa_key, write_private
 
 SECRET = bytes(range(32))
 PASSPHRASE = b"open sesame"
@@ -32,13 +32,13 @@ def pem(tmp_path: Path) -> Path:
 def loaded(
     path: Path, content: bytes, *, passphrase: bytes | None = None, padding: str = "pkcs1"
 ) -> RsaMasterKey:
-    path.write_bytes(content)
+    write_private(path, content)
     return load(path, passphrase=passphrase, padding=padding)
 
 
 def refusal(path: Path, content: bytes | None = None, passphrase: bytes | None = None) -> str:
     if content is not None:
-        path.write_bytes(content)
+        write_private(path, content)
     with pytest.raises(KeyProblem) as caught:
         load(path, passphrase=passphrase)
     text = str(caught.value)
@@ -98,7 +98,7 @@ async def test_a_wrong_key_never_gives_the_secret() -> None:
 
 
 def test_a_passphrase_that_is_not_needed_does_no_harm(pem: Path) -> None:
-    pem.write_bytes(private_pem(rsa_key()))
+    write_private(pem, private_pem(rsa_key()))
     assert load(pem, passphrase=PASSPHRASE).can_unwrap
 
 
@@ -152,10 +152,10 @@ def test_no_key_shows_itself() -> None:
 def test_a_passphrase_is_the_first_line_of_its_file(tmp_path: Path) -> None:
     file = tmp_path / "passphrase"
     for content in (b"open sesame", b"open sesame\n", b"open sesame\r\nmore"):
-        file.write_bytes(content)
+        write_private(file, content)
         assert read_passphrase(file) == PASSPHRASE
     for bad in (b"", b"\n"):
-        file.write_bytes(bad)
+        write_private(file, bad)
         with pytest.raises(KeyProblem, match="empty"):
             read_passphrase(file)
     with pytest.raises(KeyProblem, match="cannot read"):

@@ -11,6 +11,7 @@ from ossfs.format.envelope import AES_KEY_WRAP
 from ossfs.keys.base import WrongKey
 from ossfs.keys.keyring import Keyring
 from ossfs.keys.symmetric import SymmetricMasterKey, load
+from tests.keys.fakes import write_private
 from tests.modes import rfc3394
 
 RAW = bytes(range(32))
@@ -57,9 +58,7 @@ async def test_a_wrong_key_and_damaged_bytes_are_one_error() -> None:
     "content", [RAW, RAW.hex().encode(), RAW.hex().upper().encode() + b"\n", b"0" * 64 + b"\r\n"]
 )
 async def test_raw_bytes_and_hex_digits_load(tmp_path: Path, content: bytes) -> None:
-    file = tmp_path / "archive.key"
-    file.write_bytes(content)
-    file.chmod(0o600)
+    file = write_private(tmp_path / "archive.key", content)
     key = load(file)
     assert (key.name, key.wrap_alg, key.can_unwrap) == ("archive.key", AES_KEY_WRAP, True)
     raw = RAW if RAW in content or RAW.hex().encode() in content.lower() else bytes(32)
@@ -73,23 +72,12 @@ async def test_raw_bytes_and_hex_digits_load(tmp_path: Path, content: bytes) -> 
 def test_any_other_content_is_refused_in_one_line_that_quotes_none_of_it(
     tmp_path: Path, content: bytes
 ) -> None:
-    file = tmp_path / "archive.key"
-    file.write_bytes(content)
-    file.chmod(0o600)
+    file = write_private(tmp_path / "archive.key", content)
     with pytest.raises(KeyProblem) as caught:
         load(file)
     text = str(caught.value)
     assert text.startswith(f"{file} holds neither 32 bytes nor 64 hex digits")
     assert "\n" not in text
-
-
-@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660, 0o601])
-def test_a_file_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> None:
-    file = tmp_path / "archive.key"
-    file.write_bytes(RAW)
-    file.chmod(mode)
-    with pytest.raises(KeyProblem, match="chmod 600"):
-        load(file)
 
 
 def test_a_missing_or_unreadable_file_is_named(tmp_path: Path) -> None:

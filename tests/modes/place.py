@@ -15,7 +15,7 @@ from oss2.crypto import AliKMSProvider
 from ossfs.devserver import RunningServer
 from tests.devserver.kms_clients import direct
 from tests.fuse.oss import Bucket, Oss
-from tests.keys.fakes import private_pem, public_pem, rsa_key
+from tests.keys.fakes import private_pem, public_pem, rsa_key, write_private
 
 AES_KEY = bytes(range(100, 132))
 KMS_KEY = "alias/ossfs-demo"
@@ -106,10 +106,8 @@ def new_place(bucket: Bucket, kms_endpoint: str, folder: Path) -> Place:
     place = Place(bucket=bucket, kms_endpoint=kms_endpoint, folder=folder)
     (folder / "k.private_key.pem").write_text(place.pair["private_key"])
     (folder / "k.public_key.pem").write_text(place.pair["public_key"])
-    (folder / "key.pem").write_text(place.pair["private_key"])
-    (folder / "aes.key").write_bytes(AES_KEY)
-    for name in ("key.pem", "aes.key"):
-        (folder / name).chmod(0o600)
+    write_private(folder / "key.pem", place.pair["private_key"])
+    write_private(folder / "aes.key", AES_KEY)
     return place
 
 

@@ -13,7 +13,7 @@ from ossfs.keys.base import MasterKey
 from ossfs.keys.keyring_file import AesEntry, Entry, KmsEntry, RsaEntry
 from ossfs.transfer.version import Integrity
 from ossfs.types import ObjectKey
-from tests.keys.fakes import private_pem, public_pem, rsa_key
+from tests.keys.fakes import private_pem, public_pem, rsa_key, write_private
 from tests.modes.conftest import MakeWorld
 from tests.modes.modes import MODES, Mode
 from tests.modes.place import Place, b64
@@ -153,13 +153,10 @@ def wrong(entry: Entry, place: Place) -> Entry:
     """Another key of the same kind; of the KMS, the same key with another context."""
     match entry:
         case RsaEntry():
-            file = place.folder / "other.pem"
-            file.write_bytes(private_pem(rsa_key(1)))
+            file = write_private(place.folder / "other.pem", private_pem(rsa_key(1)))
             return replace(entry, file=file)
         case AesEntry():
-            file = place.folder / "other.key"
-            file.write_bytes(bytes(32))
-            file.chmod(0o600)
+            file = write_private(place.folder / "other.key", bytes(32))
             return replace(entry, file=file)
         case KmsEntry():
             return replace(entry, context={})

@@ -11,7 +11,7 @@ from ossfs.format.contents import envelope_of
 from ossfs.keys.keyring_file import RsaEntry
 from ossfs.types import ObjectKey
 from tests.fuse.sdks import oss2_sdk
-from tests.keys.fakes import private_pem, rsa_key
+from tests.keys.fakes import private_pem, rsa_key, write_private
 from tests.modes.conftest import MakeWorld
 from tests.modes.place import Place
 from tests.transfer.world import content_of
@@ -67,8 +67,7 @@ async def test_without_a_description_there_is_no_header_as_oss2_demands(
 async def test_the_keyring_finds_the_key_by_what_the_sdk_wrote(
     world: MakeWorld, place: Place
 ) -> None:
-    other = place.folder / "second.pem"
-    other.write_bytes(private_pem(rsa_key(1)))
+    other = write_private(place.folder / "second.pem", private_pem(rsa_key(1)))
     sdk = oss2_sdk("", "", place.bucket, oss2.RsaProvider(key_pair=place.pair, mat_desc=TEAM))
     await trio.to_thread.run_sync(sdk.put, KEY, CONTENT)
     second = entry(place, name="second", file=other, matdesc={"year": "2024"})

@@ -10,7 +10,7 @@ import trio
 import trio.testing
 
 from ossfs.store.memory import MemoryStore
-from tests.keys.fakes import FakeKey, private_pem, rsa_key
+from tests.keys.fakes import FakeKey, private_pem, rsa_key, write_private
 from tests.vfs.world import Mount, Wall, World, load_key
 
 
@@ -18,9 +18,7 @@ from tests.vfs.world import Mount, Wall, World, load_key
 def rsa_master(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A master key as users have it."""
     path = tmp_path_factory.mktemp("keys") / "key.pem"
-    path.write_bytes(private_pem(rsa_key(0)))
-    path.chmod(0o600)
-    return load_key(path)
+    return load_key(write_private(path, private_pem(rsa_key(0))))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

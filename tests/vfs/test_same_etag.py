@@ -8,7 +8,7 @@ import pytest
 
 from ossfs.keys import rsa
 from ossfs.types import ObjectKey
-from tests.keys.fakes import private_pem, rsa_key
+from tests.keys.fakes import private_pem, rsa_key, write_private
 from tests.vfs.world import World, refused
 
 
@@ -50,8 +50,7 @@ async def test_another_envelope_of_the_deprecated_form_is_another_version(
     world: World, ask_by_head: bool, tmp_path: Path
 ) -> None:
     """Nothing vouches for this form, so what was read before must go when its headers change."""
-    path = tmp_path / "key.pem"
-    path.write_bytes(private_pem(rsa_key()))
+    path = write_private(tmp_path / "key.pem", private_pem(rsa_key()))
     world.key = rsa.load(path, padding="deprecated")
     mount = world.mount(attr_ttl=0)
     await mount.write("f", b"what was there")

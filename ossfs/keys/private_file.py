@@ -1,0 +1,58 @@
+"""Files that hold secrets: keys, passphrases, encryption contexts.
+
+    file = read(Path("archive.key"))
+    file.require_private()                  # KeyProblem where others than its owner may use it
+    key = parse(file.content)
+
+What is checked is the file that was opened, so nobody can put another one there in between.
+"""
+
+import os
+import shlex
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import final
+
+from ossfs.errors import KeyProblem
+
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+"""What a group or anybody may do; an access list shows in the bits of the group."""
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrivateFile:
+    """A file that was read. found: its facts from fstat(2) when it was open."""
+
+    path: Path
+    content: bytes = field(repr=False)
+    found: os.stat_result = field(repr=False)
+
+    def require_private(self) -> None:
+        """Raises KeyProblem if others may read or change it, or if it belongs to somebody else.
+
+        Root and the user whose process this is may own it. A pipe (/dev/fd/N, <(command)) or a
+        device is nobody's file, so that its mode says nothing.
+        """
+        if not stat.S_ISREG(self.found.st_mode):
+            return
+        me, owner = os.geteuid(), self.found.st_uid
+        mode = stat.S_IMODE(self.found.st_mode)
+        if owner not in {0, me}:
+            remedy = f"`sudo chown {me} {self._quoted}` makes it yours"
+            raise KeyProblem(f"{self.path} belongs to another user (uid {owner}); {remedy}")
+        if mode & _OTHERS:
+            remedy = f"`chmod 600 {self._quoted}` makes it its owner's alone"
+            raise KeyProblem(f"{self.path} is open to others (mode {mode:04o}); {remedy}")
+
+    @property
+    def _quoted(self) -> str:
+        return shlex.quote(str(self.path))
+
+
+def read(path: Path, *, limit: int = -1) -> PrivateFile:
+    """All of a file, or its first *limit* bytes. Raises OSError."""
+    with path.open("rb") as file:
+        found = os.fstat(file.fileno())
+        return PrivateFile(path=path, content=file.read(limit), found=found)
