@@ -19,6 +19,8 @@ COMMANDS = {
     "mount": "mount a bucket, or a prefix of it, on a directory",
     "umount": "store what is not stored yet, then unmount",
     "stat": "show what OSS knows of one file, and how it is encrypted",
+    "ls": "list objects, and how each is encrypted",
+    "bucket-encryption": "show, set or remove what OSS does with new objects",
     "keygen": "make an RSA key pair to encrypt with",
     "key": "list, add, remove and try the keys of a keyring",
     "serve": "run an embedded OSS on this machine, to try things on",

@@ -10,19 +10,22 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-import trio
+from typing import TYPE_CHECKING
 
 from ossfs.cli.arguments import GROUPS, CommandParser, add_options, written
+from ossfs.cli.asking import ask_bucket
 from ossfs.cli.encryption_facts import encryption_facts
 from ossfs.cli.mount_facts import attribute, object_url, with_mount_facts
 from ossfs.cli.terminal import printable
-from ossfs.config.address import BucketUrl, parse_object_url
-from ossfs.config.resolve import Written, resolve_service
-from ossfs.errors import BucketError, CommandError, NoSuchBucket, NotFound, StoreError
-from ossfs.store.administration import Acl
+from ossfs.config.address import parse_object_url
+from ossfs.config.resolve import Written
+from ossfs.errors import BucketError, StoreError
 from ossfs.store.base import ObjectInfo
 from ossfs.types import ObjectKey
+
+if TYPE_CHECKING:
+    from ossfs.store.administration import Acl
+    from ossfs.store.oss import OssStore
 
 _ATTRIBUTES = ["encryption", "cek-alg", "wrap-alg", "master-key", "sse", "integrity", "upload"]
 _LABEL_WIDTH = 28  # as ossutil prints
@@ -47,7 +50,7 @@ class _Asked:
 
     info: ObjectInfo
     headers: Mapping[str, str]
-    acl: Acl | None
+    acl: "Acl | None"
 
 
 def configure(parser: CommandParser) -> None:
@@ -91,32 +94,19 @@ def _of_path(path: Path, own: Written) -> Report:
 
 
 def _ask(url: str, own: Written) -> _Asked:
-    bucket, key = parse_object_url(url)
-    where, connection = resolve_service(BucketUrl(bucket, ""), own)
-    # Only a command that asks OSS needs the client, which takes a while to load.
-    from ossfs.compose.clients import close, open_store  # noqa: PLC0415
+    bucket, name = parse_object_url(url)
+    key = ObjectKey(name)
 
-    async def ask_store() -> _Asked:
-        store = open_store(where, connection)
+    async def ask(store: "OssStore") -> _Asked:
+        info, headers = await store.administration.describe(key)
         try:
-            info, headers = await store.administration.describe(ObjectKey(key))
-            try:
-                acl = await store.administration.acl(ObjectKey(key))
-            except StoreError:
-                # Not permitted, or unknown to this server: the report goes without it.
-                acl = None
-            return _Asked(info=info, headers=headers, acl=acl)
-        finally:
-            await close(store)
+            acl = await store.administration.acl(key)
+        except StoreError:
+            # Not permitted, or unknown to this server: the report goes without it.
+            acl = None
+        return _Asked(info=info, headers=headers, acl=acl)
 
-    try:
-        return trio.run(ask_store)
-    except NoSuchBucket as error:
-        raise BucketError(f"{url}: {error}") from error
-    except NotFound:
-        raise CommandError(f"{url} does not exist") from None
-    except StoreError as error:
-        raise BucketError(f"{url}: {error}") from error
+    return ask_bucket(url, bucket, own, ask)
 
 
 def _headers(asked: _Asked) -> dict[str, str]:

@@ -28,7 +28,7 @@ class BucketUrl:
 
 def parse_bucket_url(text: str) -> BucketUrl:
     """Reads oss://BUCKET[/PREFIX]. Raises UsageError."""
-    bucket, prefix = _split(text)
+    bucket, prefix = split_url(text)
     prefix = prefix.strip("/")
     if prefix:
         _check_prefix(text, prefix)
@@ -37,13 +37,14 @@ def parse_bucket_url(text: str) -> BucketUrl:
 
 def parse_object_url(text: str) -> tuple[str, str]:
     """Reads oss://BUCKET/KEY into bucket and key. Raises UsageError."""
-    bucket, key = _split(text)
+    bucket, key = split_url(text)
     if not key:
         raise UsageError(f"{text}: names a bucket; an object is oss://BUCKET/KEY")
     return bucket, key
 
 
-def _split(text: str) -> tuple[str, str]:
+def split_url(text: str) -> tuple[str, str]:
+    """Reads oss://BUCKET[/KEY] into bucket and key, "" for none. Raises UsageError."""
     if not text.startswith("oss://"):
         raise UsageError(f"{text}: is not an address of the form oss://BUCKET[/PREFIX]")
     bucket, _, rest = text.removeprefix("oss://").partition("/")

@@ -10,24 +10,14 @@ import oss2
 import pytest
 
 from ossfs.cli import main
-from ossfs.devserver import RunningServer, ServerConfig
+from ossfs.devserver import RunningServer
+from tests.cli.service import put, surroundings
 
 
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningServer]:
-    with RunningServer(ServerConfig(root=tmp_path / "oss"), buckets=["photos"]) as running:
-        monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-        monkeypatch.setenv("OSS_ACCESS_KEY_ID", running.access_key_id)
-        monkeypatch.setenv("OSS_ACCESS_KEY_SECRET", running.access_key_secret)
-        monkeypatch.setenv("OSSFS_ENDPOINT", running.endpoint)
-        monkeypatch.setenv("OSSFS_REGION", running.region)
+    with surroundings(tmp_path, monkeypatch) as running:
         yield running
-
-
-def put(server: RunningServer, key: str, body: bytes, **headers: str) -> None:
-    auth = oss2.AuthV4(server.access_key_id, server.access_key_secret)
-    bucket = oss2.Bucket(auth, server.endpoint, "photos", region=server.region, is_path_style=True)
-    bucket.put_object(key, body, headers={k.replace("_", "-"): v for k, v in headers.items()})
 
 
 def printed(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
