@@ -82,7 +82,7 @@ def assemble(
     remote = Remote(parts.store, place.defaults)
     tree = Tree(place.prefix, root_attributes(place.defaults, now()))
     gate, handles = TreeGate(), HandleTable()
-    lookups = Lookups(tree, remote, behaviour, kernel, clock)
+    lookups = Lookups(tree, remote, behaviour, kernel, clock, parts.spawn)
     attributes = AttributeSaver(
         tree=tree,
         gate=gate,

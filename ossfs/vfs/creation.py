@@ -23,8 +23,9 @@ from ossfs.format.attributes import Attributes
 from ossfs.format.names import NAME_MAX, RESERVED, is_component
 from ossfs.transfer.uploader import Uploader
 from ossfs.vfs.gate import TreeGate
+from ossfs.vfs.known_names import Listing
 from ossfs.vfs.lookups import Lookups
-from ossfs.vfs.node import NEVER, Listing, Node
+from ossfs.vfs.node import NEVER, Node
 from ossfs.vfs.saving import Saver
 from ossfs.vfs.tree import Tree
 

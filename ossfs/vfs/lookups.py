@@ -9,21 +9,27 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import trio
+
 from ossfs.errors import NameTooLong, OssfsError, StaleHandle
 from ossfs.format.attributes import Attributes
 from ossfs.format.names import NAME_MAX, is_component
 from ossfs.store.base import ObjectInfo
 from ossfs.transfer.parallel import for_each
 from ossfs.types import ObjectKey
-from ossfs.vfs.kernel import Behaviour, KernelCache
-from ossfs.vfs.node import NEVER, Folder, Listing, Node
+from ossfs.vfs.kernel import Behaviour, KernelCache, Spawn
+from ossfs.vfs.known_names import AHEAD, Listing
+from ossfs.vfs.node import NEVER, Folder, Node
 from ossfs.vfs.remote import Found, Remote, same_version
 from ossfs.vfs.tree import Tree
 
 log = logging.getLogger(__name__)
 
 WORTH_A_LISTING = 3
-"""Cold lookups in one directory after which its first page of names is fetched instead."""
+"""Cold lookups in one directory after which a page of its names is fetched instead."""
+
+WORTH_AT_MOST = 192
+"""The same where the pages before answered next to nothing."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,7 +47,7 @@ class Stamp:
 
 
 class Lookups:
-    """clock: seconds, monotonic."""
+    """clock: seconds, monotonic; spawn: for what is asked ahead."""
 
     def __init__(
         self,
@@ -50,12 +56,14 @@ class Lookups:
         behaviour: Behaviour,
         kernel: KernelCache,
         clock: Callable[[], float],
+        spawn: Spawn,
     ) -> None:
         self._tree = tree
         self._remote = remote
         self._behaviour = behaviour
         self._kernel = kernel
         self._clock = clock
+        self._spawn = spawn
 
     # --- one name ---------------------------------------------------------------------------
 
@@ -90,11 +98,22 @@ class Lookups:
             return None
         return await self.child(directory, text) if is_component(text) else None
 
-    async def child(self, directory: Node, name: str, *, hint: bool | None = None) -> Node | None:
-        """The node *name* in *directory*, or None where nothing of that name exists.
+    async def child(self, directory: Node, name: str) -> Node | None:
+        """The node *name* in *directory*, or None where nothing of that name exists."""
+        self._foresee(directory, name)
+        return await self._joined(directory, name, None)
+
+    async def _joined(self, directory: Node, name: str, hint: bool | None) -> Node | None:
+        """The node *name*, or None, once nobody asks for it ahead any more.
 
         hint: whether a listing just showed a directory (True) or a file (False) of that name.
         """
+        asked = directory.entries().asked
+        while (flight := asked.get(name)) is not None:
+            await flight.wait()
+        return await self._resolve(directory, name, hint)
+
+    async def _resolve(self, directory: Node, name: str, hint: bool | None) -> Node | None:
         folder = directory.entries()
         while True:
             self._check_directory(directory)
@@ -102,11 +121,11 @@ class Lookups:
             if node is not None and self.fresh(node):
                 return node
             if hint is None:
-                listing = self._fresh_listing(folder)
+                listing = self._deciding(folder, name)
                 if self._known_absent(folder, name, listing):
                     return None
                 hint = None if listing is None else listing.names.get(name)
-            if hint is None and await self._first_page(directory):
+            if hint is None and await self._learn_names(directory, name):
                 continue
             stamp = None if node is None else self.stamp(node)
             absent, key = folder.absent.get(name), self._tree.child_key(directory, name)
@@ -148,20 +167,78 @@ class Lookups:
             return listing
         return None
 
-    async def _first_page(self, directory: Node) -> bool:
-        """Learn all names of a directory that is asked for one after the other; False if it is not
-        worth it.
+    def _deciding(self, folder: Folder, name: str) -> Listing | None:
+        """The fresh listing that says whether *name* exists, if there is one."""
+        listing = self._fresh_listing(folder)
+        if listing is None or not listing.decides(name):
+            return None
+        listing.answered += 1
+        return listing
+
+    async def _learn_names(self, directory: Node, name: str) -> bool:
+        """Learn a page of names at once where names of the directory are asked for one after the
+        other; False if it is not worth it, or says nothing of *name*.
         """
         folder = directory.entries()
         folder.cold_lookups += 1
-        if folder.cold_lookups % WORTH_A_LISTING or self._behaviour.attr_ttl <= 0:
+        known = self._fresh_listing(folder)
+        useful = known is not None and known.answered >= WORTH_AT_MOST
+        worth = 1 if useful else folder.worth
+        if folder.cold_lookups < worth or self._behaviour.attr_ttl <= 0:
             return False
+        if known is not None and not useful:
+            folder.worth = min(2 * folder.worth, WORTH_AT_MOST)
+        else:
+            folder.worth = WORTH_A_LISTING
+        # In a directory of many pages, that which begins here; the name itself is asked for.
+        after = "" if known is None else name
         begun, prefix = self._clock(), self._tree.key(directory)
-        page = await self._remote.names(prefix, None)
-        if page.next_token is not None or self._tree.key(directory) != prefix:
-            return False
-        self._merge(directory, Listing(begun, page.names))
-        return self._fresh_listing(folder) is not None
+        page = await self._remote.names(prefix, None, after=after)
+        if self._tree.key(directory) == prefix and directory.attached:
+            upto = None if page.next_token is None else page.last
+            self._merge(directory, Listing(begun, page.names, after=after.encode(), upto=upto))
+        return self._deciding(folder, name) is not None
+
+    # --- ahead of who asks --------------------------------------------------------------------
+
+    def _foresee(self, directory: Node, name: str) -> None:
+        """Ask for the next names of someone who takes the names of a directory in their order."""
+        folder = directory.entries()
+        listing = self._fresh_listing(folder)
+        if listing is None or not directory.attached:
+            return
+        unknown = {
+            ahead: listing.names[ahead]
+            for ahead in listing.step(name)
+            if ahead in listing.names
+            and ahead not in folder.asked
+            and self._is_stale(folder, ahead)
+        }
+        if unknown:
+            self._spawn(self._ask_ahead, directory, unknown)
+            folder.asked |= {ahead: trio.Event() for ahead in unknown}
+
+    def _is_stale(self, folder: Folder, name: str) -> bool:
+        node = folder.children.get(name)
+        return node is None or not self.fresh(node)
+
+    async def _ask_ahead(self, directory: Node, names: dict[str, bool]) -> None:
+        asked = directory.entries().asked
+
+        async def ask(name: str) -> None:
+            try:
+                await self._resolve(directory, name, names[name])
+            except OssfsError as error:
+                log.debug("attributes asked for ahead: %s", error)
+            finally:
+                asked.pop(name).set()
+
+        try:
+            await for_each(list(names), ask, limit=min(AHEAD, self._behaviour.parallel))
+        finally:
+            for name in names:
+                if (event := asked.pop(name, None)) is not None:
+                    event.set()
 
     def stamp(self, node: Node) -> Stamp:
         """To be taken before OSS is asked for the node."""
@@ -281,7 +358,7 @@ class Lookups:
         """All names of the directory with whether each is a directory, in no promised order."""
         folder = directory.entries()
         listing = self._fresh_listing(folder)
-        while listing is None:
+        while listing is None or not listing.is_complete:
             self._check_directory(directory)
             begun, prefix = self._clock(), self._tree.key(directory)
             found: dict[str, bool] = {}
@@ -307,7 +384,7 @@ class Lookups:
         for name, node in list(folder.children.items()):
             if node.pinned or node.checked >= listing.when:
                 found[name] = node.is_directory
-            elif name not in found and not self.vanished(node):
+            elif name not in found and listing.decides(name) and not self.vanished(node):
                 found[name] = True
         for name in found:
             folder.absent.pop(name, None)
@@ -323,17 +400,13 @@ class Lookups:
         """
         folder = directory.entries()
 
-        def stale(name: str) -> bool:
-            node = folder.children.get(name)
-            return node is None or not self.fresh(node)
-
         async def ask(item: tuple[str, bool]) -> None:
             try:
-                await self.child(directory, item[0], hint=item[1])
+                await self._joined(directory, item[0], item[1])
             except OssfsError as error:
                 log.debug("attributes of a listed entry: %s", error)
 
-        missing = [item for item in listed if stale(item[0])]
+        missing = [item for item in listed if self._is_stale(folder, item[0])]
         if missing:
             limit = min(self._behaviour.parallel, len(missing))
             await for_each(missing, ask, limit=limit)

@@ -23,20 +23,9 @@ from ossfs.staging.staged import StagedFile
 from ossfs.store.base import ObjectInfo
 from ossfs.transfer.reader import ObjectReader
 from ossfs.types import ETag, Ino, ObjectKey
+from ossfs.vfs.known_names import Listing
 
 NEVER = -math.inf
-
-
-@dataclass(slots=True)
-class Listing:
-    """The names of a directory as one complete listing showed them, begun at `when` (clock
-    seconds).
-
-    The value says whether the name is a directory. Changes of this mount are applied to it.
-    """
-
-    when: float
-    names: dict[str, bool]
 
 
 @dataclass(slots=True)
@@ -50,6 +39,10 @@ class Folder:
     cold_lookups: int = 0
     """Lookups since the last listing that had to ask OSS; several of them make a listing worth it.
     """
+    worth: int = 3
+    """How many of them do."""
+    asked: dict[str, trio.Event] = field(default_factory=dict)
+    """Names that are asked for ahead of a walk."""
 
 
 @dataclass(slots=True, eq=False)

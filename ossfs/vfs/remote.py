@@ -57,11 +57,15 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Names:
-    """One page of a directory: name to whether it is a directory; the token of the next page."""
+    """One page of a directory: name to whether it is a directory; the token of the next page.
+
+    last: the last key or common prefix of the page, relative to the directory, hidden ones too.
+    """
 
     names: dict[str, bool]
     hidden: int
     next_token: str | None
+    last: bytes
 
 
 class Remote:
@@ -152,9 +156,15 @@ class Remote:
             info=None,
         )
 
-    async def names(self, prefix: str, token: str | None) -> Names:
-        """One page of the names directly below *prefix* ("" or ending in a slash)."""
-        page = await self._store.list_page(prefix, delimiter="/", token=token)
+    async def names(self, prefix: str, token: str | None, *, after: str = "") -> Names:
+        """One page of the names directly below *prefix* ("" or ending in a slash).
+
+        after: a name; only what comes behind it in the order of keys.
+        """
+        start_after = f"{prefix}{after}" if after else ""
+        page = await self._store.list_page(
+            prefix, delimiter="/", token=token, start_after=start_after
+        )
         names: dict[str, bool] = {}
         hidden = 0
         for text, is_directory in _listed(page.entries, page.prefixes, prefix):
@@ -164,7 +174,9 @@ class Remote:
                 names[text] = True
             else:
                 names[text] = is_directory
-        return Names(names=names, hidden=hidden, next_token=page.next_token)
+        ends = [*(entry.key for entry in page.entries[-1:]), *page.prefixes[-1:]]
+        last = max((end.removeprefix(prefix).encode() for end in ends), default=b"")
+        return Names(names=names, hidden=hidden, next_token=page.next_token, last=last)
 
 
 def same_version(before: ObjectInfo, now: ObjectInfo) -> bool:

@@ -125,6 +125,41 @@ async def test_many_cold_lookups_in_one_directory_become_one_listing(
     assert len(mount.bucket.calls) < 40 + 20
 
 
+async def test_who_walks_through_names_finds_the_next_ones_asked_for(
+    mount: Mount, world: World
+) -> None:
+    for number in range(1500):
+        await world.put(f"d/f{number:04}", b"")
+    mount.bucket.delay = lambda: 0.02
+    begun = trio.current_time()
+    for number in range(1500):
+        assert await mount.exists(f"d/f{number:04}")
+    assert trio.current_time() - begun < 1500 * 0.02 / 5
+    assert mount.bucket.count("list_page") < 20
+    assert mount.bucket.count("head") < 1520
+
+
+async def test_what_is_asked_ahead_and_fails_fails_nobody_else(mount: Mount, world: World) -> None:
+    for number in range(40):
+        await world.put(f"d/f{number:02}", b"")
+    mount.bucket.fail("head", "d/f20")
+    mount.bucket.fail("head", "d/f21", times=2)
+    for number in (*range(21), *range(22, 40)):
+        assert await mount.exists(f"d/f{number:02}")
+    with refused(errno.EIO):
+        await mount.exists("d/f21")
+
+
+async def test_lookups_without_an_order_in_a_huge_directory_do_not_list_it_again_and_again(
+    mount: Mount, world: World
+) -> None:
+    for number in range(3000):
+        await world.put(f"d/f{number:04}", b"")
+    for number in range(600):
+        assert await mount.exists(f"d/f{number * 1013 % 3000:04}")
+    assert mount.bucket.count("list_page") < 600 + 25
+
+
 async def test_reading_a_directory_that_is_renamed_goes_on(mount: Mount) -> None:
     await mount.mkdir("d")
     for number in range(20):
@@ -156,8 +191,10 @@ async def test_every_valid_name_is_listed_once_whatever_it_is(names: set[str], c
     for name in valid:
         await store.put(ObjectKey(name), b"", PutOptions())
     tree = Tree("", defaults.for_object(defaults.directory_mode, 0))
-    lookups = Lookups(tree, Remote(store, defaults), Behaviour(), NoKernel(), trio.current_time)
+    remote = Remote(store, defaults)
     async with trio.open_nursery() as nursery:
+        spawn = nursery.start_soon
+        lookups = Lookups(tree, remote, Behaviour(), NoKernel(), trio.current_time, spawn)
         listings = Listings(HandleTable(), lookups, nursery.start_soon)
         handle = listings.open(tree.root)
         seen: list[str] = []

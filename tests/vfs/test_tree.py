@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ossfs.errors import InvalidArgument, NameTooLong, StaleHandle
 from ossfs.types import Ino
-from ossfs.vfs.node import Listing
+from ossfs.vfs.known_names import Listing
 from ossfs.vfs.remote import Defaults
 from ossfs.vfs.tree import ROOT_INO, Tree
 
