@@ -87,6 +87,7 @@ def open_kms(keys: Keys, connection: Connection) -> KmsFactory:
             retries=connection.retries,
             timeout=connection.timeout,
             allow_http=connection.allow_http,
+            strict=keys.integrity == "require",
         ),
         credentials=lambda: open_credentials(connection),
         connect=connect,

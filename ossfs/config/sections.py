@@ -210,7 +210,8 @@ class Keys:
         repr=False,
         metadata=option(
             values.context,
-            "encryption context (object of strings); reading tries it, then none",
+            "encryption context (object of strings); reading tries it, then none unless"
+            " --integrity is require",
             metavar="JSON",
         ),
     )

@@ -3,7 +3,8 @@
 base        `MasterKey`: what every kind of master key can do
 rsa         `RsaMasterKey`, and `load` for PEM files
 symmetric   `SymmetricMasterKey`, and `load` for its files
-kms         `KmsMasterKey`: a key in the KMS   → kms_client, kms_signing, kms_refusal, kms_circuit
+kms         `KmsMasterKey`: a key in the KMS         → kms_identity, kms_client
+kms_client  `KmsClient`                              → kms_signing, kms_refusal, kms_circuit
 kms_factory     making them from what options or a keyring file say
 masters     the master keys that options or a keyring file name, loaded
 keyring_file    reading that file

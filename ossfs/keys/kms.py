@@ -8,7 +8,8 @@ the blob is the base64 of (Go, Java, and the samples of the other SDKs), "double
 key version, whose hyphens are not in the alphabet of base64. "deprecated" is the single one under
 the name that the deprecated form of envelope has for it, where a secret is text (`MasterKey`).
 
-When reading, the configured context is tried, then none.
+When reading, the configured context is tried, then none. What another key of the KMS wrapped is not
+ours, even if the access key may use that key too.
 """
 
 import base64
@@ -21,7 +22,8 @@ from typing import final
 from ossfs.errors import KeyProblem, KeyUnavailable, OssfsError
 from ossfs.format.envelope import DEPRECATED_KMS, KMS
 from ossfs.keys.base import WrongKey
-from ossfs.keys.kms_client import Context, KmsClient
+from ossfs.keys.kms_client import Context, Decrypted, KmsClient
+from ossfs.keys.kms_identity import KmsIdentity
 from ossfs.keys.kms_refusal import KmsRefusal
 
 _BASE64 = re.compile(rb"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
@@ -44,10 +46,15 @@ class KmsMasterKey:
         context: Context | None = None,
         name: str | None = None,
         matdesc: Mapping[str, str] | None = None,
+        strict: bool = False,
     ) -> None:
-        """key_id: id, ARN or alias/NAME; coding: "single", "double" or "deprecated"."""
+        """key_id: id, ARN or alias/NAME; coding: "single", "double" or "deprecated"; strict: only
+        the configured context counts, and a key that cannot be told from others is refused.
+        """
         self._client = client
         self._key_id = key_id
+        self._identity = KmsIdentity(key_id, client, strict=strict)
+        self._strict = strict
         self._double = coding == "double"
         self._wrap_alg = _WRAP_ALGS[coding]
         self._context = dict(context or {})
@@ -88,34 +95,36 @@ class KmsMasterKey:
         """Encrypt. Raises KeyUnavailable."""
         text = self._wrap_alg == DEPRECATED_KMS
         plaintext = secret.decode("ascii") if text else base64.b64encode(secret).decode("ascii")
-        blob = await self._client.encrypt(self._key_id, plaintext, self._context)
+        made = await self._client.encrypt(self._key_id, plaintext, self._context)
+        self._identity.learn(made.key_id)
         try:
-            raw = base64.b64decode(blob, validate=True)
+            raw = base64.b64decode(made.blob, validate=True)
         except (binascii.Error, ValueError) as exc:
             raise KeyUnavailable("the KMS returned a ciphertext that is not base64") from exc
-        wrapped = blob.encode("ascii") if self._double else raw
+        wrapped = made.blob.encode("ascii") if self._double else raw
         if len(wrapped) > _WRAPPED_BYTES:
             raise KeyUnavailable(f"the KMS returned a ciphertext of {len(wrapped)} bytes")
         return wrapped
 
     async def unwrap(self, wrapped: bytes, wrap_alg: str) -> bytes:
-        """Decrypt, in either coding. Raises WrongKey, KeyUnavailable."""
-        blob = blob_of(wrapped)
-        plaintext = await self._decrypt(blob)
+        """Decrypt, in either coding. Raises WrongKey, KeyUnavailable (another key's, too)."""
+        opened = await self._decrypt(blob_of(wrapped))
+        await self._identity.check(opened.key_id)
         try:
             if wrap_alg == DEPRECATED_KMS:
-                return plaintext.encode("ascii")
-            return base64.b64decode(plaintext, validate=True)
+                return opened.plaintext.encode("ascii")
+            return base64.b64decode(opened.plaintext, validate=True)
         except ValueError:
             raise WrongKey from None
 
-    async def _decrypt(self, blob: str) -> str:
+    async def _decrypt(self, blob: str) -> Decrypted:
         if self._context:
             try:
                 return await self._client.decrypt(blob, self._context, key_id=self._key_id)
             except WrongKey:
+                if self._strict:
+                    raise
                 # Written without a context, perhaps.
-                pass
         return await self._client.decrypt(blob, {}, key_id=self._key_id)
 
     async def check(self, *, writes: bool) -> None:
@@ -136,13 +145,14 @@ class KmsMasterKey:
 
     async def _check_state(self) -> None:
         try:
-            state = await self._client.key_state(self._key_id)
+            found = await self._client.describe(self._key_id)
         except KmsRefusal as refusal:
-            if refusal.is_not_allowed:
-                return
-            raise
-        if state != "Enabled":
-            raise KeyProblem(f"the KMS key {self._key_id} is {state}, not Enabled")
+            if not refusal.is_not_allowed or (self._strict and not self._identity.is_known):
+                raise
+            return
+        self._identity.learn(found.key_id)
+        if found.state != "Enabled":
+            raise KeyProblem(f"the KMS key {self._key_id} is {found.state}, not Enabled")
 
     def __repr__(self) -> str:
         return f"<KmsMasterKey {self._name}>"

@@ -1,7 +1,7 @@
 """A client of the KMS, API 2016-01-20: signs, sends, repeats where that may help, waits its turn.
 
     client = KmsClient(endpoint, credentials=…, transport=…, sign=acs3, pause=…, retries=5)
-    blob = await client.encrypt("alias/photos", "cGxhaW4=", {"x-passphrase": "…"})
+    made = await client.encrypt("alias/photos", "cGxhaW4=", {"x-passphrase": "…"})
 
 Plaintexts and blobs are text as the API carries them, which is base64 by custom. Every action may
 be repeated: none of these changes anything in the KMS.
@@ -65,6 +65,33 @@ class GeneratedKey:
         return "<GeneratedKey>"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encrypted:
+    """A blob, and the id of the key that made it."""
+
+    blob: str
+    key_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decrypted:
+    """A plaintext, and the id of the key whose blob it was in."""
+
+    plaintext: str
+    key_id: str
+
+    def __repr__(self) -> str:
+        return f"<Decrypted by {self.key_id}>"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyDescription:
+    """A key of the KMS; state: Enabled, Disabled, PendingDeletion, PendingImport."""
+
+    key_id: str
+    state: str
+
+
 @final
 class KmsClient:
     """One KMS endpoint; one instance serves many tasks, eight requests at a time."""
@@ -104,20 +131,20 @@ class KmsClient:
 
     # --- actions --------------------------------------------------------------------------------
 
-    async def encrypt(self, key_id: str, plaintext: str, context: Context) -> str:
-        """Encrypt; returns the blob. Raises KeyUnavailable."""
+    async def encrypt(self, key_id: str, plaintext: str, context: Context) -> Encrypted:
+        """Encrypt. Raises KeyUnavailable."""
         parameters = {"KeyId": key_id, "Plaintext": plaintext} | _context(context)
         answer = await self._act("Encrypt", key_id, parameters)
-        return _text(answer, "CiphertextBlob")
+        return Encrypted(blob=_text(answer, "CiphertextBlob"), key_id=_text(answer, "KeyId"))
 
-    async def decrypt(self, blob: str, context: Context, *, key_id: str) -> str:
-        """Decrypt; returns the plaintext. key_id is for messages alone: the blob names its key.
+    async def decrypt(self, blob: str, context: Context, *, key_id: str) -> Decrypted:
+        """Decrypt. key_id is for messages alone: the blob names its key, which may be another one.
 
         Raises WrongKey if the KMS cannot make sense of the blob (damaged, another context),
         KeyUnavailable.
         """
         answer = await self._act("Decrypt", key_id, {"CiphertextBlob": blob} | _context(context))
-        return _text(answer, "Plaintext")
+        return Decrypted(plaintext=_text(answer, "Plaintext"), key_id=_text(answer, "KeyId"))
 
     async def generate_data_key(self, key_id: str, context: Context) -> GeneratedKey:
         """GenerateDataKey of 32 bytes. Raises KeyUnavailable."""
@@ -139,14 +166,12 @@ class KmsClient:
         parameters |= _context(context, "DestinationEncryptionContext")
         return _text(await self._act("ReEncrypt", destination, parameters), "CiphertextBlob")
 
-    async def key_state(self, key_id: str) -> str:
-        """DescribeKey: Enabled, Disabled, PendingDeletion, PendingImport.
-
-        Raises KeyUnavailable; KmsRefusal with `is_not_allowed` is no fault, and not logged.
-        """
+    async def describe(self, key_id: str) -> KeyDescription:
+        """DescribeKey. Raises KeyUnavailable; KmsRefusal with `is_not_allowed` is not logged."""
         answer = await self._act("DescribeKey", key_id, {"KeyId": key_id})
-        metadata = answer.get("KeyMetadata")
-        return _text(metadata if isinstance(metadata, dict) else {}, "KeyState")
+        found = answer.get("KeyMetadata")
+        metadata = found if isinstance(found, dict) else {}
+        return KeyDescription(key_id=_text(metadata, "KeyId"), state=_text(metadata, "KeyState"))
 
     # --- repetitions ----------------------------------------------------------------------------
 

@@ -25,8 +25,8 @@ class KmsSettings:
     """How a KMS is talked to.
 
     endpoint: where an entry names none, "" if that is not known; signature: "acs3" or "rpc-v1";
-    pause, retries: of requests that failed; timeout: seconds without a byte moving; allow_http:
-    beyond this machine.
+    pause, retries: of requests that failed; timeout: seconds for an action in all; allow_http:
+    beyond this machine; strict: see `KmsMasterKey`.
     """
 
     endpoint: str
@@ -35,6 +35,7 @@ class KmsSettings:
     retries: int
     timeout: float
     allow_http: bool = False
+    strict: bool = False
 
 
 @final
@@ -63,6 +64,7 @@ class KmsFactory:
             context=entry.context,
             name=entry.name,
             matdesc=entry.matdesc,
+            strict=self._settings.strict,
         )
 
     async def aclose(self) -> None:

@@ -36,6 +36,7 @@ class MockKms:
     answers: list[httpx.Response | Exception] = field(default_factory=list)
     calls: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     state: str = "Enabled"
+    key_id: str = "0c6b4e0e-3a2c-4a5e-9d3c-6f6f2ad44c9b"
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         parameters = dict(parse_qsl(request.content.decode(), keep_blank_values=True))
@@ -51,15 +52,16 @@ class MockKms:
     def Encrypt(self, parameters: dict[str, str]) -> dict[str, Any]:
         context = json.loads(parameters.get("EncryptionContext", "{}"))
         held = json.dumps([parameters["Plaintext"], context])
-        return {"CiphertextBlob": base64.b64encode(f"{VERSION}{held}".encode()).decode()}
+        blob = base64.b64encode(f"{VERSION}{held}".encode()).decode()
+        return {"CiphertextBlob": blob, "KeyId": self.key_id}
 
     def Decrypt(self, parameters: dict[str, str]) -> dict[str, Any]:
         raw = base64.b64decode(parameters["CiphertextBlob"]).decode()
         plaintext, _ = json.loads(raw.removeprefix(VERSION))
-        return {"Plaintext": plaintext}
+        return {"Plaintext": plaintext, "KeyId": self.key_id}
 
     def DescribeKey(self, parameters: dict[str, str]) -> dict[str, Any]:
-        return {"KeyMetadata": {"KeyState": self.state}}
+        return {"KeyMetadata": {"KeyId": self.key_id, "KeyState": self.state}}
 
     def client(self, *, sign: Sign = acs3, retries: int = 2, **options: Any) -> KmsClient:
         return KmsClient(

@@ -19,6 +19,7 @@ CREDENTIALS = {
     "sts": Credential(secret="secret", token="token"),
     "expired": Credential(secret="secret", token="token", token_expires=1.0),
     "writer": Credential(secret="secret", kms_denied=frozenset({"Decrypt"})),
+    "undescribed": Credential(secret="secret", kms_denied=frozenset({"DescribeKey"})),
     "reader": Credential(secret="secret", kms_denied=frozenset({"Encrypt", "DescribeKey"})),
 }
 
@@ -57,6 +58,8 @@ def master(
     access_key_id: str = "full",
     signature: str = "acs3",
     retries: int = 0,
+    strict: bool = False,
+    name: str = "kms",
     **fields: Any,
 ) -> KmsMasterKey:
     """A master key in that KMS, with a client of its own."""
@@ -67,12 +70,13 @@ def master(
             pause=lambda _repetition, _at_least: 0.01,
             retries=retries,
             timeout=10,
+            strict=strict,
         ),
         credentials=lambda: EnvironmentCredentials(environment(access_key_id)),
         connect=lambda _endpoint, _ca_bundle: Transport(),
     )
     _OPEN.append(factory)
-    return factory(KmsEntry(name="kms", key_id=key_id, **fields))
+    return factory(KmsEntry(name=name, key_id=key_id, **fields))
 
 
 def ring(server: RunningServer, key_id: str = ALIAS, **options: Any) -> Keyring:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import trio
 from oss2.crypto import AliKMSProvider
+from trio.testing import MockClock
 
 from ossfs.crypto.body import BodyCipher
 from ossfs.crypto.datakey import DataKey
@@ -18,6 +19,7 @@ from ossfs.format.envelope import KMS, Envelope
 from ossfs.keys.keyring import Keyring
 from ossfs.keys.kms import KmsMasterKey, blob_of
 from ossfs.keys.kms_client import KmsClient
+from ossfs.keys.kms_identity import RESOLVED_SECONDS
 from tests.devserver.kms_clients import direct
 from tests.keys.fakes import FakeKey
 from tests.keys.kms_mock import VERSION, MockKms
@@ -76,7 +78,8 @@ async def read_single(
     found = []
     for name in ("key", "start"):
         blob = metadata[f"client-side-encryption-{name}"]
-        found.append(base64.b64decode(await client.decrypt(blob, context, key_id=ALIAS)))
+        opened = await client.decrypt(blob, context, key_id=ALIAS)
+        found.append(base64.b64decode(opened.plaintext))
     return found[0], found[1]
 
 
@@ -124,7 +127,7 @@ async def test_an_independent_reader_opens_the_single_coding(
 async def test_the_single_coding_of_other_sdks_is_read(server: RunningServer) -> None:
     client = client_of(master(server))
     wrapped = [
-        base64.b64decode(await client.encrypt(ALIAS, base64.b64encode(secret).decode(), {}))
+        base64.b64decode((await client.encrypt(ALIAS, base64.b64encode(secret).decode(), {})).blob)
         for secret in (bytes(range(32)), IV)
     ]
     made = Envelope(wrapped_key=wrapped[0], wrapped_start=wrapped[1], wrap_alg=KMS)
@@ -162,8 +165,11 @@ async def test_a_key_of_the_kms_and_a_rewrapped_one_open(server: RunningServer) 
     assert len(base64.b64decode(made.plaintext)) == 32
     assert made.plaintext not in repr(made)
     moved = await client.re_encrypt(made.blob, other, source_context=CONTEXT, context={})
-    assert await client.decrypt(moved, {}, key_id=other) == made.plaintext
-    assert await client.key_state(other) == "Enabled"
+    opened = await client.decrypt(moved, {}, key_id=other)
+    assert (opened.plaintext, opened.key_id) == (made.plaintext, other)
+    assert made.plaintext not in repr(opened)
+    described = await client.describe(other)
+    assert (described.key_id, described.state) == (other, "Enabled")
 
 
 async def test_id_arn_and_alias_name_a_key(server: RunningServer) -> None:
@@ -315,6 +321,112 @@ async def test_the_kms_is_asked_only_by_keys_that_fit(server: RunningServer) -> 
     assert len(server.kms_requests.all()) == before
 
 
+# --- whose a blob is --------------------------------------------------------------------------
+
+
+async def test_a_blob_of_another_key_of_the_kms_is_not_ours(server: RunningServer) -> None:
+    ours, theirs = [await outside(server.create_key) for _ in range(2)]
+    arn = (await client_of(master(server))._act("DescribeKey", ours, {"KeyId": ours}))[
+        "KeyMetadata"
+    ]["Arn"]
+    await client_of(master(server))._act(
+        "CreateAlias", ours, {"KeyId": ours, "AliasName": "alias/ours"}
+    )
+    good, bad = await envelope_with(server, ours), await envelope_with(server, theirs)
+    for name in (ours, arn, "alias/ours", arn.replace(f"key/{ours}", "alias/ours")):
+        for strict in (True, False):
+            key = ring(server, name, strict=strict)
+            await key.open(good, accept=accept_any)
+            with pytest.raises(KeyUnavailable, match=theirs):
+                await key.open(bad, accept=accept_any)
+            with pytest.raises(KeyUnavailable, match=theirs):
+                await key.open_foreign(bad)
+
+
+async def test_two_keys_of_one_kms_open_what_is_theirs(server: RunningServer) -> None:
+    ids = [await outside(server.create_key) for _ in range(2)]
+    both = Keyring([master(server, key_id, name=key_id) for key_id in ids])
+    for key_id in ids:
+        envelope = await envelope_with(server, key_id)
+        await both.open(envelope, accept=accept_any)
+        assert both.name_for(envelope) == key_id
+
+
+async def test_a_new_version_of_a_key_is_the_same_key(server: RunningServer) -> None:
+    key_id = await outside(server.create_key)
+    before = await envelope_with(server, key_id)
+    await client_of(master(server))._act("CreateKeyVersion", key_id, {"KeyId": key_id})
+    after = await envelope_with(server, key_id)
+    reader = ring(server, key_id, strict=True)
+    for envelope in (before, after):
+        await reader.open(envelope, accept=accept_any)
+
+
+async def test_an_alias_is_asked_about_again_after_a_while(autojump_clock: MockClock) -> None:
+    kms = MockKms()
+    wrapped = await KmsMasterKey(kms.client(), ALIAS).wrap(b"secret")
+    key = KmsMasterKey(kms.client(), ALIAS, strict=True)
+    assert await key.unwrap(wrapped, KMS) == b"secret"
+    kms.key_id = "another"
+    for _ in range(3):
+        with pytest.raises(KeyUnavailable, match="another"):
+            await key.unwrap(wrapped, KMS)
+    assert [action for action, _ in kms.calls].count("DescribeKey") == 1
+    await trio.sleep(RESOLVED_SECONDS)
+    assert await key.unwrap(wrapped, KMS) == b"secret"
+
+
+@pytest.mark.parametrize("strict", [True, False])
+async def test_an_alias_that_cannot_be_asked_about_counts_where_nothing_is_required(
+    server: RunningServer, strict: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    reader = ring(server, access_key_id="reader", strict=strict)
+    for _ in range(3):
+        envelope = await envelope_with(server)
+        if strict:
+            with pytest.raises(KeyUnavailable, match=r"kms:DescribeKey.* by its id"):
+                await reader.open(envelope, accept=accept_any)
+        else:
+            await reader.open(envelope, accept=accept_any)
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert ALIAS in record.getMessage()
+
+
+async def test_a_key_that_encrypts_knows_what_its_alias_stands_for(server: RunningServer) -> None:
+    writer = ring(server, access_key_id="undescribed", strict=True)
+    await writer.new_envelope()
+    await writer.open(await envelope_with(server), accept=accept_any)
+    with pytest.raises(KeyUnavailable, match="belongs to"):
+        await writer.open(
+            await envelope_with(server, await outside(server.create_key)), accept=accept_any
+        )
+
+
+@pytest.mark.parametrize("context", [{}, CONTEXT, {"x-passphrase": "4321"}])
+async def test_only_the_configured_context_counts_where_it_is_required(
+    server: RunningServer, context: dict[str, str]
+) -> None:
+    envelope = await envelope_with(server, context=context)
+    strict = ring(server, context=CONTEXT, strict=True)
+    if context == CONTEXT:
+        await strict.open(envelope, accept=accept_any)
+    else:
+        with pytest.raises(IntegrityError):
+            await strict.open(envelope, accept=accept_any)
+    if not context:
+        await ring(server, context=CONTEXT).open(envelope, accept=accept_any)
+
+
+async def test_an_answer_that_names_no_key_opens_nothing() -> None:
+    kms = MockKms()
+    key = KmsMasterKey(kms.client(), kms.key_id)
+    wrapped = await key.wrap(b"secret")
+    kms.key_id = ""
+    with pytest.raises(KeyUnavailable, match="KeyId"):
+        await key.unwrap(wrapped, KMS)
+
+
 # --- at mount ---------------------------------------------------------------------------------
 
 
@@ -342,6 +454,15 @@ async def test_a_key_that_is_off_is_a_key_problem_for_reading_too(server: Runnin
         await master(server, "alias/nobody").check(writes=False)
 
 
+async def test_a_reader_that_must_know_its_key_and_cannot_is_a_problem(
+    server: RunningServer,
+) -> None:
+    with pytest.raises(KeyProblem, match="kms:DescribeKey"):
+        await master(server, access_key_id="reader", strict=True).check(writes=False)
+    key_id = await outside(server.create_key)
+    await master(server, key_id, access_key_id="reader", strict=True).check(writes=False)
+
+
 async def test_reading_needs_no_permission_to_look(server: RunningServer) -> None:
     await master(server, access_key_id="reader").check(writes=False)
 
@@ -349,7 +470,8 @@ async def test_reading_needs_no_permission_to_look(server: RunningServer) -> Non
 async def test_a_blob_that_no_header_has_room_for_is_refused() -> None:
     class Talkative(MockKms):
         def Encrypt(self, parameters: dict[str, str]) -> dict[str, Any]:
-            return {"CiphertextBlob": base64.b64encode(bytes(2000)).decode()}
+            blob = base64.b64encode(bytes(2000)).decode()
+            return {"CiphertextBlob": blob, "KeyId": "a"}
 
     with pytest.raises(KeyUnavailable, match="2000 bytes"):
         await KmsMasterKey(Talkative().client(), ALIAS).wrap(b"secret")

@@ -4,7 +4,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import pytest
@@ -76,6 +76,15 @@ def test_without_region_and_endpoint_there_is_no_kms_to_ask() -> None:
         factory(ENTRY)
 
 
+@pytest.mark.parametrize("integrity", ["require", "prefer", "off"])
+async def test_a_mount_that_requires_integrity_requires_the_context(
+    integrity: Literal["require", "prefer", "off"],
+) -> None:
+    keys = Keys(kms_endpoint="https://kms.example.com", integrity=integrity)
+    factory = open_kms(keys, Connection(credentials_file=Path("/none")))
+    assert factory._settings.strict is (integrity == "require")
+
+
 # --- certificates -----------------------------------------------------------------------------
 
 ServeKms = Callable[[Authority], Any]
@@ -86,7 +95,7 @@ async def _kms(client: Client) -> None:
         head, _ = await client.request()
         if not head:
             return
-        await client.answer(json.dumps({"CiphertextBlob": "QUJD"}).encode())
+        await client.answer(json.dumps({"CiphertextBlob": "QUJD", "KeyId": "a"}).encode())
 
 
 @pytest.fixture
