@@ -9,11 +9,9 @@ The derivations are HKDF (RFC 5869) with SHA-256. The IV has no salt; the others
 IV in use, so that one data key under two IVs would not share tag keys.
 """
 
+import hmac
 import secrets
 from typing import NoReturn, final
-
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from ossfs.errors import IntegrityError
 
@@ -32,13 +30,14 @@ class DataKey:
     is the only way to the bytes.
     """
 
-    __slots__ = ("_raw",)
+    __slots__ = ("_iv", "_raw")
 
     def __init__(self, raw: bytes) -> None:
         """Raises IntegrityError unless *raw* has 32 bytes: a wrong master key may have made it."""
         if len(raw) != KEY_BYTES:
             raise IntegrityError(FAILED)
         self._raw = bytes(raw)
+        self._iv: bytes | None = None
 
     @classmethod
     def generate(cls) -> "DataKey":
@@ -51,8 +50,10 @@ class DataKey:
 
     def iv(self) -> bytes:
         """The IV of an object of ours; bytes 8..11 are zero, or the SDKs' counters disagree."""
-        derived = self._derive(None, b"ossfs/1 iv", IV_BYTES)
-        return derived[:8] + bytes(4) + derived[12:]
+        if self._iv is None:
+            derived = self._derive(bytes(32), b"ossfs/1 iv", IV_BYTES)
+            self._iv = derived[:8] + bytes(4) + derived[12:]
+        return self._iv
 
     def tag_key(self, iv: bytes) -> bytes:
         """K_tag, 32 bytes."""
@@ -66,8 +67,10 @@ class DataKey:
         """Last component of the sidecar's key: 40 lower-case hex digits."""
         return self._derive(iv, b"ossfs/1 sidecar", 20).hex()
 
-    def _derive(self, salt: bytes | None, info: bytes, length: int) -> bytes:
-        return HKDF(algorithm=SHA256(), length=length, salt=salt, info=info).derive(self._raw)
+    def _derive(self, salt: bytes, info: bytes, length: int) -> bytes:
+        """HKDF of at most 32 bytes, which are one block: extract, then expand once."""
+        secret = hmac.digest(salt, self._raw, "sha256")
+        return hmac.digest(secret, info + b"\x01", "sha256")[:length]
 
     def __repr__(self) -> str:
         return "<DataKey>"

@@ -13,6 +13,8 @@ import httptools
 from ossfs.types import Buffer
 
 _HEAD_LIMIT = 64 * 1024
+# What decides where an answer ends, and whether another may follow.
+_FRAMING = frozenset({b"connection", b"content-length", b"transfer-encoding"})
 # Room for the length of a chunk, an extension that nobody needs, and line ends.
 _CHUNK_FRAME_BYTES = 64
 
@@ -33,6 +35,7 @@ class Incoming:
         self.headers: list[tuple[bytes, bytes]] = []
         self.has_head = False
         self.complete = False
+        self._framing: dict[bytes, bytes] = {}
         self._limit = limit
         self._bodiless = bodiless
         self._length: int | None = None
@@ -56,8 +59,8 @@ class Incoming:
         """Whether another request may follow on the same connection."""
         if not self.complete or self._surplus or self._until_end:
             return False
-        tokens = self._header(b"connection").lower()
-        return self._parser.get_http_version() == "1.1" and b"close" not in tokens
+        tokens = self._framing.get(b"connection", b"").lower()
+        return b"close" not in tokens and self._parser.get_http_version() == "1.1"
 
     def feed(self, data: memoryview) -> None:
         """Takes what arrived. Raises MalformedError."""
@@ -89,20 +92,23 @@ class Incoming:
         self._received += count
         self.complete = self._received == self._length
 
-    def _header(self, name: bytes) -> bytes:
-        return b",".join(value for known, value in self.headers if known.lower() == name)
-
     def on_message_begin(self) -> None:
         """Callback of the parser."""
         if self.complete:
             self._surplus = True
         else:
             self.headers = []
+            self._framing = {}
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Callback of the parser."""
-        if not self.has_head:
-            self.headers.append((name, value))
+        if self.has_head:
+            return
+        self.headers.append((name, value))
+        lowered = name.lower()
+        if lowered in _FRAMING:
+            before = self._framing.get(lowered)
+            self._framing[lowered] = value if before is None else b"%s,%s" % (before, value)
 
     def on_headers_complete(self) -> None:
         """Callback of the parser."""
@@ -113,8 +119,8 @@ class Incoming:
         self.has_head = True
         if self._bodiless or status in {204, 304}:
             self.complete = True
-        elif b"chunked" not in self._header(b"transfer-encoding").lower():
-            self._expect(self._header(b"content-length").strip())
+        elif b"chunked" not in self._framing.get(b"transfer-encoding", b"").lower():
+            self._expect(self._framing.get(b"content-length", b"").strip())
 
     def _expect(self, length: bytes) -> None:
         if not length:

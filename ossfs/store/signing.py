@@ -15,6 +15,7 @@ from ossfs.store.credentials import Credentials
 _ALGORITHM = "OSS4-HMAC-SHA256"
 _UNSIGNED = "UNSIGNED-PAYLOAD"
 _TERMINATOR = "aliyun_v4_request"
+_SIGNED = frozenset({"content-type", "content-md5"})
 
 
 def escape(text: str) -> str:
@@ -42,13 +43,20 @@ def canonical_request(
     lower case; additional: names, in lower case, that are signed beyond those that always are.
     """
     extra = sorted(additional)
-    signed = sorted(
-        name
-        for name in headers
-        if name.startswith("x-oss-") or name in {"content-type", "content-md5"} or name in extra
+    lines = "".join(
+        [
+            f"{name}:{headers[name].strip()}\n"
+            for name in sorted(headers)
+            if name.startswith("x-oss-") or name in _SIGNED or name in extra
+        ]
     )
-    lines = "".join(f"{name}:{headers[name].strip()}\n" for name in signed)
     return f"{method}\n{path}\n{query}\n{lines}\n{';'.join(extra)}\n{_UNSIGNED}"
+
+
+@functools.lru_cache(maxsize=2)
+def _timestamp(second: int) -> str:
+    """As in x-oss-date; many requests share a second."""
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
 
 
 @functools.lru_cache(maxsize=8)
@@ -82,7 +90,7 @@ def sign(
     path, query, additional: as for `canonical_request`; when: seconds since the epoch by the clock
     of the server. Values must be free of line breaks.
     """
-    timestamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(when))
+    timestamp = _timestamp(int(when))
     signed = {name.lower(): value for name, value in headers.items()}
     signed["x-oss-date"] = timestamp
     signed["x-oss-content-sha256"] = _UNSIGNED

@@ -73,8 +73,14 @@ class Transport(httpx.AsyncBaseTransport):
         """Raises httpx.TransportError of the kind that fits."""
         head = _head_of(request)
         body = await _body_of(request)
-        async with self._slots:
+        try:
+            self._slots.acquire_nowait()  # a free slot costs no turn of the event loop
+        except trio.WouldBlock:
+            await self._slots.acquire()
+        try:
             incoming = await self._answer(request, head, body)
+        finally:
+            self._slots.release()
         return httpx.Response(
             incoming.status, headers=incoming.headers, stream=Body(incoming.body), request=request
         )
@@ -145,7 +151,7 @@ class Transport(httpx.AsyncBaseTransport):
                 stream = await trio.open_tcp_stream(host, port)
             except OSError as exc:
                 raise httpx.ConnectError(f"{host}:{port}: {_reason(exc)}") from exc
-            wire = PlainWire(stream)
+            wire = PlainWire(socket.socket(fileno=stream.socket.detach()))
             return Connection(wire if scheme == "http" else await self._secure(wire, host))
         raise httpx.ConnectTimeout(f"{host}:{port}: no connection within {seconds:g} s")
 

@@ -5,6 +5,7 @@ call with a checkpoint each; `TlsWire` decrypts all that has arrived in one go i
 """
 
 import select
+import socket
 import ssl
 from typing import Protocol
 
@@ -14,6 +15,7 @@ from ossfs.types import Buffer
 
 _READ_BYTES = 256 * 1024
 _RECORD_BYTES = 256 * 1024
+_LONG_BYTES = 128 * 1024
 
 
 class Wire(Protocol):
@@ -33,20 +35,38 @@ class Wire(Protocol):
 
 
 class PlainWire:
-    """A TCP connection."""
+    """A TCP connection.
 
-    def __init__(self, stream: trio.SocketStream) -> None:
-        self._socket = stream.socket
+    What is short and need not wait costs no turn of the event loop.
+    """
+
+    def __init__(self, connected: socket.socket) -> None:
+        connected.setblocking(False)
+        self._socket = connected
         self._poll = select.poll()
-        self._poll.register(self._socket.fileno(), select.POLLIN)
+        self._poll.register(connected.fileno(), select.POLLIN)
 
     async def send(self, data: Buffer) -> int:
         """As `Wire.send`."""
-        return await self._socket.send(data)
+        while True:
+            try:
+                count = self._socket.send(data)
+            except BlockingIOError:
+                await trio.lowlevel.wait_writable(self._socket)
+            else:
+                await _take_turns(count)
+                return count
 
     async def receive_into(self, target: memoryview) -> int:
         """As `Wire.receive_into`."""
-        return await self._socket.recv_into(target)
+        while True:
+            try:
+                count = self._socket.recv_into(target)
+            except BlockingIOError:
+                await trio.lowlevel.wait_readable(self._socket)
+            else:
+                await _take_turns(count)
+                return count
 
     def is_readable(self) -> bool:
         """As `Wire.is_readable`."""
@@ -54,7 +74,15 @@ class PlainWire:
 
     def close(self) -> None:
         """As `Wire.close`."""
-        self._socket.close()
+        if self._socket.fileno() >= 0:
+            trio.lowlevel.notify_closing(self._socket)
+            self._socket.close()
+
+
+async def _take_turns(count: int) -> None:
+    """Let others run after much was moved; it was moved, so this is no place to be cancelled."""
+    if count >= _LONG_BYTES:
+        await trio.lowlevel.cancel_shielded_checkpoint()
 
 
 class TlsWire:
