@@ -11,6 +11,7 @@ OssfsError                      EIO
 │   ├── Stale                   ESTALE  If-Match failed: another version is there
 │   ├── RangeNotSatisfiable     EINVAL
 │   ├── EntityTooLarge          EFBIG
+│   ├── ServerKeyRefused        ENOKEY  the KMS key of server-side encryption cannot be used
 │   ├── RefusedByServer         EIO     any other 4xx
 │   ├── Unavailable             EIO     5xx, throttled, connection refused or lost; may be repeated
 │   └── TimedOut                ETIMEDOUT  no progress in time; may be repeated
@@ -102,6 +103,12 @@ class EntityTooLarge(StoreError):
     """Above what one request of this kind may carry or copy."""
 
     errno = _errno.EFBIG
+
+
+class ServerKeyRefused(StoreError):
+    """OSS cannot use the key of its server-side encryption: no such key, disabled, no KMS."""
+
+    errno = _errno.ENOKEY
 
 
 class RefusedByServer(StoreError):

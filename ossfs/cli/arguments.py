@@ -11,11 +11,12 @@ from ossfs.cli.mount_options import read_mount_options
 from ossfs.config.options import Option, did_you_mean, options_of
 from ossfs.config.resolve import Written
 from ossfs.config.sections import Connection, Keys, Log, MountOptions, Transfer, Where
+from ossfs.config.server_side import ServerSide
 from ossfs.errors import UsageError
 
 GROUPS: Mapping[str, Sequence[Option]] = {
     "where the bucket is": options_of(Where),
-    "encryption": options_of(Keys),
+    "encryption": (*options_of(Keys), *options_of(ServerSide)),
     "connection": options_of(Connection),
     "the mount": options_of(MountOptions),
     "transfer": options_of(Transfer),

@@ -12,19 +12,23 @@ from ossfs.errors import (
 from ossfs.format.budget import METADATA_LIMIT, worst_case
 from ossfs.keys.keyring import Keyring
 from ossfs.keys.kms import KmsMasterKey
-from ossfs.store.base import ObjectStore
+from ossfs.store.base import ObjectStore, ServerEncryption
 
 
-async def check_bucket(store: ObjectStore, where: Where) -> None:
-    """Raises BucketError, with what to do, unless the bucket can be listed."""
+async def check_bucket(store: ObjectStore, where: Where) -> ServerEncryption | None:
+    """Raises BucketError, with what to do, unless the bucket can be listed.
+
+    Returns its own rule of server-side encryption, as far as that is told.
+    """
     try:
         try:
-            await store.bucket_info()
+            return (await store.bucket_info()).encryption
         except BadCredentials:
             raise
         except AccessDenied:
             # A narrow policy may allow the objects but not GetBucketInfo.
             await store.list_page(f"{where.prefix}/" if where.prefix else "", max_keys=1)
+            return None
     except NoSuchBucket as error:
         raise BucketError(
             f"bucket {where.bucket} does not exist at {where.endpoint}: {error}"

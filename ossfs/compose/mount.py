@@ -17,7 +17,9 @@ from ossfs.errors import CommandError
 from ossfs.fuse.operations import KernelNotifier
 from ossfs.fuse.session import Session, SessionOptions
 from ossfs.keys.keyring import Keyring
+from ossfs.store.base import ServerEncryption
 from ossfs.store.oss import OssStore
+from ossfs.vfs.filesystem import FileSystem
 from ossfs.vfs.kernel import Spawn
 
 log = logging.getLogger(__name__)
@@ -57,18 +59,24 @@ async def _mount(config: MountConfig, ready: Callable[[], None]) -> int:
         check_metadata_room(keyring, config.where.prefix)
         store = open_store(config.where, config.connection)
         stack.push_async_callback(close, store)
-        await check_bucket(store, config.where)
+        rule = await check_bucket(store, config.where)
         await check_writer(keyring, config)
-        return await _serve(config, keyring, store, ready)
+        return await _serve(config, keyring, store, rule, ready)
 
 
 async def _serve(
-    config: MountConfig, keyring: Keyring, store: OssStore, ready: Callable[[], None]
+    config: MountConfig,
+    keyring: Keyring,
+    store: OssStore,
+    rule: ServerEncryption | None,
+    ready: Callable[[], None],
 ) -> int:
     code, failure = 0, None
     async with trio.open_nursery() as nursery:
         try:
-            session = _build_session(config, keyring, store, _guarded(nursery), ready)
+            spawn, kernel = _guarded(nursery), KernelNotifier()
+            filesystem = build_filesystem(config, keyring, store, spawn, kernel=kernel, rule=rule)
+            session = _build_session(config, filesystem, ready)
             code = NOT_STORED if await session.run() else 0
         except CommandError as error:
             failure = error  # a nursery would wrap it in a group
@@ -79,13 +87,8 @@ async def _serve(
 
 
 def _build_session(
-    config: MountConfig,
-    keyring: Keyring,
-    store: OssStore,
-    spawn: Spawn,
-    ready: Callable[[], None],
+    config: MountConfig, filesystem: FileSystem, ready: Callable[[], None]
 ) -> Session:
-    filesystem = build_filesystem(config, keyring, store, spawn, kernel=KernelNotifier())
     options = SessionOptions(
         mountpoint=config.mountpoint,
         source=config.where.url,

@@ -4,37 +4,49 @@ import json
 import os
 
 from ossfs.config.sections import MountConfig, MountOptions
+from ossfs.config.server_side import ServerSide
 from ossfs.config.state import MountState, mount_state
 from ossfs.errors import (
     MountPointError,
 )
 from ossfs.format.envelope import Envelope
+from ossfs.keys.base import MasterKey
 from ossfs.keys.keyring import Keyring
 from ossfs.keys.kms import KmsMasterKey
 from ossfs.keys.pool import EnvelopePool, EnvelopeSource
 from ossfs.staging.area import StagingArea
-from ossfs.store.base import ObjectStore
+from ossfs.store.base import ObjectStore, ServerEncryption
 from ossfs.transfer.copier import Copier
 from ossfs.transfer.limits import TransferLimits
 from ossfs.transfer.opener import Opener
 from ossfs.transfer.pool import ReadPool
+from ossfs.transfer.protection import Protection
 from ossfs.transfer.sending import Sender
 from ossfs.transfer.uploader import Uploader
 from ossfs.transfer.version import Integrity
 from ossfs.vfs.assembly import Parts, Place, assemble
 from ossfs.vfs.filesystem import FileSystem
 from ossfs.vfs.kernel import Behaviour, KernelCache, Spawn
+from ossfs.vfs.policy import NewFiles, Policy
 from ossfs.vfs.remote import Defaults
-from ossfs.vfs.status import NewFiles
 
 REUPLOAD_MAX = 1 << 30
 ANY_SIZE = 1 << 62
 
 
 def build_filesystem(
-    config: MountConfig, keyring: Keyring, store: ObjectStore, spawn: Spawn, *, kernel: KernelCache
+    config: MountConfig,
+    keyring: Keyring,
+    store: ObjectStore,
+    spawn: Spawn,
+    *,
+    kernel: KernelCache,
+    rule: ServerEncryption | None,
 ) -> FileSystem:
-    """A file system on *store*, which shares the memory that the configuration grants."""
+    """A file system on *store*, which shares the memory that the configuration grants.
+
+    rule: the bucket's own server-side encryption, as far as is known.
+    """
     share = config.transfer.memory // 4
     integrity = Integrity(config.keys.integrity)
     prefix = config.where.prefix
@@ -60,17 +72,38 @@ def build_filesystem(
         Parts(
             store=store,
             uploader=Uploader(sender, source, prefix=prefix),
+            policy=Policy(_new_files(source, writer, config.server_side), prefix=prefix),
             opener=opener,
             copier=Copier(sender, opener),
             staging=StagingArea(state_of(config).scratch, share),
             key_name=lambda envelope: _key_name(keyring, envelope),
             spawn=spawn,
         ),
-        Place(bucket=config.where.bucket, prefix=prefix, defaults=_defaults(config.mount)),
+        Place(
+            bucket=config.where.bucket,
+            prefix=prefix,
+            defaults=_defaults(config.mount),
+            rule=rule,
+        ),
         _behaviour(config.mount),
-        new_files=NewFiles(client=writer is not None),
         checks=integrity is not Integrity.OFF,
         kernel=kernel,
+    )
+
+
+def _new_files(
+    source: EnvelopeSource | None, writer: MasterKey | None, server: ServerSide
+) -> NewFiles:
+    asked = server.asked
+    return NewFiles(
+        protection=Protection(
+            source=source,
+            server=None
+            if asked is None
+            else ServerEncryption(algorithm=asked.algorithm, key_id=asked.key_id or None),
+        ),
+        key_name=writer.name if writer is not None else "",
+        wrap_alg=writer.wrap_alg if writer is not None else "",
     )
 
 

@@ -19,11 +19,12 @@ from ossfs.config.sections import (
     Transfer,
     Where,
 )
+from ossfs.config.server_side import ServerSide
 from ossfs.config.sources import Given, Settings, from_arguments, from_environment, from_toml
 from ossfs.config.state import default_state_dir
 from ossfs.errors import UsageError
 
-SECTIONS: tuple[type, ...] = (Where, Keys, Connection, MountOptions, Transfer, Log)
+SECTIONS: tuple[type, ...] = (Where, Keys, ServerSide, Connection, MountOptions, Transfer, Log)
 TABLE: Mapping[str, Option] = {known.name: known for part in SECTIONS for known in options_of(part)}
 """Every option by its name, in the order in which help shows them."""
 
@@ -50,12 +51,15 @@ def resolve_mount(url: BucketUrl, mountpoint: Path, written: Written) -> MountCo
     settings = _layered(url, written)
     where, connection = _service(url, settings, written)
     keys = _kms(encryption.settle(_section(Keys, settings, written)), where, connection)
+    server_side = _section(ServerSide, settings, written)
+    server_side.check()
     transfer = _transfer(_section(Transfer, settings, written))
     return MountConfig(
         mountpoint=mountpoint,
         where=where,
         connection=connection,
         keys=keys,
+        server_side=server_side,
         transfer=transfer,
         mount=_mount(settings, written),
         log=_section(Log, settings, written),

@@ -11,6 +11,7 @@ from typing import Literal
 
 from ossfs.config import address, values
 from ossfs.config.options import option
+from ossfs.config.server_side import ServerSide
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -419,6 +420,7 @@ class MountConfig:
     where: Where
     connection: Connection
     keys: Keys
+    server_side: ServerSide
     transfer: Transfer
     mount: MountOptions
     log: Log

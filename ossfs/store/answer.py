@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ossfs.errors import RangeNotSatisfiable, StoreError
-from ossfs.store.base import ObjectInfo, ServerEncryption, Stored
+from ossfs.store.base import WEB_HEADERS, ObjectInfo, ServerEncryption, Stored
 from ossfs.store.refusal import label, refusal
 from ossfs.store.xml import (
     BadAnswer,
@@ -72,12 +72,16 @@ def _number(headers: Mapping[str, str], name: str) -> int | None:
     return int(text)
 
 
-def _encryption(headers: Mapping[str, str]) -> ServerEncryption | None:
+def encryption_of(headers: Mapping[str, str]) -> ServerEncryption | None:
+    """Server-side encryption as the headers of an answer name it."""
     algorithm = headers.get("x-oss-server-side-encryption")
     if not algorithm:
         return None
-    key_id = headers.get("x-oss-server-side-encryption-key-id")
-    return ServerEncryption(algorithm=algorithm, key_id=key_id)
+    return ServerEncryption(
+        algorithm=algorithm,
+        key_id=headers.get("x-oss-server-side-encryption-key-id"),
+        data_algorithm=headers.get("x-oss-server-side-data-encryption"),
+    )
 
 
 def object_info(key: ObjectKey, headers: Mapping[str, str], size: int) -> ObjectInfo:
@@ -97,8 +101,9 @@ def object_info(key: ObjectKey, headers: Mapping[str, str], size: int) -> Object
         storage_class=headers.get("x-oss-storage-class", "Standard"),
         version_id=headers.get("x-oss-version-id"),
         tagging_count=_number(headers, "x-oss-tagging-count") or 0,
-        encryption=_encryption(headers),
+        encryption=encryption_of(headers),
         content_type=headers.get("content-type", ""),
+        web_headers={name: headers[name] for name in WEB_HEADERS if name in headers},
     )
 
 
@@ -156,6 +161,7 @@ def stored(answer: Answer, etag: ETag | None = None) -> Stored:
         etag=etag or etag_of(answer.headers.get("etag", "")),
         crc64=_number(answer.headers, "x-oss-hash-crc64ecma"),
         version_id=answer.headers.get("x-oss-version-id"),
+        encryption=encryption_of(answer.headers),
     )
 
 

@@ -12,16 +12,32 @@ from typing import Protocol
 
 from ossfs.types import Buffer, ETag, ObjectKey
 
+WEB_HEADERS = (
+    "cache-control",
+    "content-disposition",
+    "content-encoding",
+    "content-language",
+    "expires",
+)
+"""Standard headers, besides the content type, that OSS keeps with an object and hands out again."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerEncryption:
     """Server-side encryption of one object.
 
-    algorithm: `AES256`, `KMS` or `SM4`; key_id: only with KMS.
+    algorithm: `AES256`, `KMS` or `SM4`; key_id: only with KMS, as is data_algorithm (`SM4`), which
+    says what the data key is for where that is not AES.
     """
 
     algorithm: str
     key_id: str | None = None
+    data_algorithm: str | None = None
+
+    @property
+    def label(self) -> str:
+        """`AES256`, `SM4`, `KMS` or `KMS:<key id>`, as people write it."""
+        return f"{self.algorithm}:{self.key_id}" if self.key_id else self.algorithm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +46,8 @@ class ObjectInfo:
 
     size: bytes stored; modified_ns: Last-Modified in nanoseconds (whole seconds); crc64: of the
     stored bytes, None where the server does not say; metadata: the x-oss-meta- headers without that
-    prefix, names in lower case; tagging_count: object tags on it.
+    prefix, names in lower case; tagging_count: object tags on it; web_headers: those of
+    `WEB_HEADERS` that it carries.
     """
 
     key: ObjectKey
@@ -45,6 +62,7 @@ class ObjectInfo:
     tagging_count: int = 0
     encryption: ServerEncryption | None = None
     content_type: str = ""
+    web_headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +70,8 @@ class PutOptions:
     """What may accompany a new version (PutObject, InitiateMultipartUpload).
 
     metadata: names without the x-oss-meta- prefix; tags: the whole tag set of the new version;
-    forbid_overwrite: raise AlreadyExists where the key is taken.
+    forbid_overwrite: raise AlreadyExists where the key is taken; web_headers: names out of
+    `WEB_HEADERS`.
     """
 
     metadata: Mapping[str, str] = field(default_factory=dict)
@@ -61,18 +80,21 @@ class PutOptions:
     encryption: ServerEncryption | None = None
     storage_class: str | None = None
     content_type: str = "application/octet-stream"
+    web_headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
     """The answer to a write.
 
-    crc64: of the stored bytes, None where the server does not say.
+    crc64: of the stored bytes, None where the server does not say; encryption: that of the new
+    version, which the bucket's own rule may have chosen, None where the server does not say.
     """
 
     etag: ETag
     crc64: int | None = None
     version_id: str | None = None
+    encryption: ServerEncryption | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,6 +208,15 @@ class ObjectStore(Protocol):
         must be restated, since OSS does not inherit them. A copy onto itself would replace the
         metadata by nothing and is refused. Raises NotFound, Stale (if_match), EntityTooLarge,
         AlreadyExists, RefusedByServer.
+        """
+
+    async def restate(self, key: ObjectKey, options: PutOptions, *, if_match: ETag) -> Stored:
+        """CopyObject of an object onto itself: the same bytes and tags with other headers.
+
+        It has those of *options* and nothing else afterwards, so whatever is to stay is stated
+        again; `options.tags` and `options.forbid_overwrite` do not count. Raises NotFound, Stale,
+        EntityTooLarge, and RefusedByServer for a client-side encrypted object, whose headers OSS
+        does not change.
         """
 
     async def delete(self, key: ObjectKey) -> None:

@@ -6,7 +6,7 @@ Names of operations, headers and query parameters are those of the OSS API refer
 import base64
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import quote
 
 from ossfs.store import rules, xml
@@ -78,6 +78,8 @@ def _storage(
         headers["x-oss-server-side-encryption"] = encryption.algorithm
         if encryption.key_id is not None:
             headers["x-oss-server-side-encryption-key-id"] = encryption.key_id
+        if encryption.data_algorithm is not None:
+            headers["x-oss-server-side-data-encryption"] = encryption.data_algorithm
     if storage_class is not None:
         headers["x-oss-storage-class"] = storage_class
     if forbid_overwrite:
@@ -89,6 +91,7 @@ def _version(options: PutOptions) -> dict[str, str]:
     """Headers of a new version. Raises RefusedByServer for metadata that headers cannot carry."""
     rules.check_metadata(options.metadata)
     headers = {f"x-oss-meta-{name}": value for name, value in options.metadata.items()}
+    headers |= options.web_headers
     headers["content-type"] = options.content_type
     if options.tags:
         headers["x-oss-tagging"] = _tagging(options.tags)
@@ -171,6 +174,24 @@ def copy(
         key=target,
         headers=headers,
         repeatable=not forbid_overwrite,
+        slow=True,
+    )
+
+
+def restate(bucket: str, key: ObjectKey, options: PutOptions, *, if_match: ETag) -> Call:
+    """CopyObject of *key* onto itself, which keeps the tags and replaces all other headers."""
+    asked = replace(options, tags={}, forbid_overwrite=False)
+    return Call(
+        operation="CopyObject",
+        method="PUT",
+        key=key,
+        headers=_version(asked)
+        | {
+            "x-oss-copy-source": quote(f"/{bucket}/{key}", safe="/"),
+            "x-oss-copy-source-if-match": f'"{if_match}"',
+            "x-oss-metadata-directive": "REPLACE",
+            "x-oss-tagging-directive": "Copy",
+        },
         slow=True,
     )
 

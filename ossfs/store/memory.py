@@ -176,10 +176,29 @@ class MemoryStore:
             encryption=encryption,
             storage_class=storage_class,
             content_type=version.info.content_type,
+            web_headers=version.info.web_headers,
         )
         return self._store(
             target, version.body, version.info.etag, options, object_type=version.info.object_type
         )
+
+    async def restate(self, key: ObjectKey, options: PutOptions, *, if_match: ETag) -> Stored:
+        """CopyObject of an object onto itself, with the metadata directive REPLACE."""
+        await trio.lowlevel.checkpoint()
+        version = self._version(key)
+        self._check_options(key, options)
+        _check_match(version, if_match)
+        before = version.info
+        if rules.is_client_encrypted(before.metadata):
+            raise rules.envelope_error("421", "the headers of such an object cannot be changed")
+        moves = (options.encryption, options.storage_class) != (
+            before.encryption,
+            before.storage_class,
+        )
+        if moves and self._copy_limit is not None and before.size > self._copy_limit:
+            raise refusal(400, "EntityTooLarge", "above the limit of CopyObject")
+        asked = replace(options, tags=version.tags, forbid_overwrite=False)
+        return self._store(key, version.body, before.etag, asked, object_type=before.object_type)
 
     async def delete(self, key: ObjectKey) -> None:
         """DeleteObject."""
@@ -287,11 +306,12 @@ class MemoryStore:
             tagging_count=len(options.tags),
             encryption=self._encrypted_by(options.encryption),
             content_type=options.content_type,
+            web_headers=dict(options.web_headers),
         )
         if key not in self._versions:
             insort(self._keys, key)
         self._versions[key] = _Version(info=info, body=body, tags=dict(options.tags))
-        return Stored(etag=etag, crc64=info.crc64)
+        return Stored(etag=etag, crc64=info.crc64, encryption=info.encryption)
 
     def _encrypted_by(self, asked: ServerEncryption | None) -> ServerEncryption | None:
         """What HEAD shows: KMS always with a key, the bucket's own if none was named."""

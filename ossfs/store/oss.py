@@ -133,10 +133,12 @@ class OssStore:
     async def initiate_multipart(self, key: ObjectKey, options: PutOptions) -> str:
         """InitiateMultipartUpload."""
         rules.check_key(key)
-        upload_id = await self._client.call(
-            calls.initiate(key, options), lambda answer: xml.parse_initiate(answer.body)
-        )
-        self._uploads.begin(upload_id, options.metadata)
+
+        def read(answer: Answer) -> tuple[str, ServerEncryption | None]:
+            return xml.parse_initiate(answer.body), answers.encryption_of(answer.headers)
+
+        upload_id, encryption = await self._client.call(calls.initiate(key, options), read)
+        self._uploads.begin(upload_id, options.metadata, encryption)
         return upload_id
 
     async def put_part(self, key: ObjectKey, upload_id: str, number: int, body: Buffer) -> Part:
@@ -173,6 +175,9 @@ class OssStore:
             result = await self._client.call(call, read, course)
         except (AlreadyExists, NoSuchUpload) as exc:
             result = await self._settled(key, expected, course, exc)
+        if result.encryption is None:
+            # Encryption is a matter of the beginning, and not every server repeats it at the end.
+            result = replace(result, encryption=self._uploads.encryption(upload_id))
         self._uploads.end(upload_id)
         return result
 
@@ -219,6 +224,14 @@ class OssStore:
                 size=found.size, crc64=found.crc64, metadata=found.metadata, etag=found.etag
             )
             return await self._settled(target, expected, course, exc)
+
+    async def restate(self, key: ObjectKey, options: PutOptions, *, if_match: ETag) -> Stored:
+        """CopyObject of an object onto itself."""
+        rules.check_key(key)
+        return await self._client.call(
+            calls.restate(self._bucket, key, options, if_match=if_match),
+            lambda answer: answers.stored(answer, xml.parse_copy(answer.body)),
+        )
 
     async def delete(self, key: ObjectKey) -> None:
         """DeleteObject."""
@@ -280,7 +293,12 @@ class OssStore:
             raise refusal from None
         if not expected.is_met_by(info):
             raise refusal
-        return Stored(etag=info.etag, crc64=info.crc64, version_id=info.version_id)
+        return Stored(
+            etag=info.etag,
+            crc64=info.crc64,
+            version_id=info.version_id,
+            encryption=info.encryption,
+        )
 
 
 def _etag_of(body: Buffer) -> ETag:

@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ossfs.store.base import ObjectInfo, Part
+from ossfs.store.base import ObjectInfo, Part, ServerEncryption
 from ossfs.store.crc64 import combine
 from ossfs.types import ETag
 
@@ -33,6 +33,7 @@ class Expected:
 @dataclass(frozen=True, slots=True)
 class _Upload:
     metadata: Mapping[str, str]
+    encryption: ServerEncryption | None
     parts: dict[int, tuple[int, int]] = field(default_factory=dict)
 
 
@@ -42,9 +43,14 @@ class PendingUploads:
     def __init__(self) -> None:
         self._uploads: OrderedDict[str, _Upload] = OrderedDict()
 
-    def begin(self, upload_id: str, metadata: Mapping[str, str]) -> None:
-        """Remembers an upload."""
-        self._uploads[upload_id] = _Upload(dict(metadata))
+    def begin(
+        self,
+        upload_id: str,
+        metadata: Mapping[str, str],
+        encryption: ServerEncryption | None = None,
+    ) -> None:
+        """Remembers an upload; encryption: as the answer to its beginning says."""
+        self._uploads[upload_id] = _Upload(dict(metadata), encryption)
         if len(self._uploads) > _REMEMBERED:
             self._uploads.popitem(last=False)
 
@@ -65,6 +71,11 @@ class PendingUploads:
             total += size
             crc64 = combine(crc64, part_crc64, size)
         return Expected(size=total, crc64=crc64, metadata=upload.metadata)
+
+    def encryption(self, upload_id: str) -> ServerEncryption | None:
+        """What was said of it when it began."""
+        upload = self._uploads.get(upload_id)
+        return None if upload is None else upload.encryption
 
     def end(self, upload_id: str) -> None:
         """Forgets the upload."""

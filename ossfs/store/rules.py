@@ -96,6 +96,8 @@ def check_server_side(encryption: ServerEncryption | None, storage_class: str | 
             raise refusal(400, "InvalidEncryptionAlgorithmError", "no such encryption algorithm")
         if encryption.key_id is not None and encryption.algorithm != "KMS":
             raise refusal(400, "InvalidArgument", "a key id goes with KMS only")
+        if encryption.data_algorithm is not None and encryption.algorithm != "KMS":
+            raise refusal(400, "InvalidArgument", "a data algorithm goes with KMS only")
     if storage_class is not None and storage_class not in STORAGE_CLASSES:
         raise refusal(400, "InvalidArgument", "no such storage class")
 

@@ -58,6 +58,7 @@ class Copier:
             key=target,
             etag=stored.etag,
             version_id=stored.version_id,
+            encryption=stored.encryption or info.encryption,
             tagging_count=info.tagging_count if tags is None else len(tags),
         )
 
@@ -129,4 +130,5 @@ def _options(info: ObjectInfo) -> PutOptions:
         encryption=info.encryption,
         storage_class=info.storage_class,
         content_type=info.content_type or "application/octet-stream",
+        web_headers=info.web_headers,
     )

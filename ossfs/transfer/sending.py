@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
@@ -26,9 +26,10 @@ from ossfs.errors import (
     TimedOut,
     Unavailable,
 )
-from ossfs.store.base import ObjectInfo, ObjectStore, Part, PutOptions, ServerEncryption, Stored
+from ossfs.store.base import ObjectInfo, ObjectStore, Part, PutOptions, Stored
 from ossfs.transfer.limits import Check, TransferLimits
 from ossfs.transfer.parallel import for_each
+from ossfs.transfer.protection import is_as_asked
 from ossfs.types import Buffer, ObjectKey
 
 log = logging.getLogger(__name__)
@@ -82,7 +83,7 @@ class _Result:
             and (crc64 is None or info.crc64 == crc64)
             and dict(info.metadata) == {name.lower(): v for name, v in options.metadata.items()}
             and info.tagging_count == len(options.tags)
-            and _is_as_asked(options.encryption, info.encryption)
+            and is_as_asked(options.encryption, info.encryption)
             and options.storage_class in {None, info.storage_class}
         )
 
@@ -202,8 +203,9 @@ class Sender:
             storage_class=options.storage_class or self._bucket_storage_class,
             version_id=stored.version_id,
             tagging_count=len(options.tags),
-            encryption=options.encryption,
+            encryption=stored.encryption or options.encryption,
             content_type=options.content_type,
+            web_headers=options.web_headers,
         )
 
     async def _put_parts(
@@ -249,7 +251,12 @@ class Sender:
             raise refusal from None
         if not result.is_proved_by(info):
             raise refusal
-        return Stored(etag=info.etag, crc64=info.crc64, version_id=info.version_id)
+        return Stored(
+            etag=info.etag,
+            crc64=info.crc64,
+            version_id=info.version_id,
+            encryption=info.encryption,
+        )
 
     async def _abort(self, key: ObjectKey, upload_id: str) -> None:
         """Drop the parts, also while being cancelled; whatever is left expires by a bucket rule."""
@@ -259,13 +266,6 @@ class Sender:
                 await self.store.abort_multipart(key, upload_id)
             except OssfsError as error:
                 log.warning("a multipart upload could not be aborted: %s", error)
-
-
-def _is_as_asked(asked: ServerEncryption | None, shown: ServerEncryption | None) -> bool:
-    """OSS names the key of KMS also where it chose it, and the bucket's own rule unasked."""
-    if asked is None:
-        return True
-    return shown is not None and asked in {shown, replace(shown, key_id=None)}
 
 
 def _compare(answered: int | None, sent: int | None) -> None:

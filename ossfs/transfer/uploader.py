@@ -30,6 +30,7 @@ from ossfs.keys.pool import EnvelopeSource
 from ossfs.staging import FrozenFile
 from ossfs.store.base import ObjectInfo, PutOptions, ServerEncryption
 from ossfs.transfer.ciphertext import Content, StoredForm, Text
+from ossfs.transfer.protection import Protection
 from ossfs.transfer.sending import Sender
 from ossfs.types import ObjectKey
 
@@ -52,14 +53,14 @@ class Uploader:
 
     keyring: None stores content as it is; one that writes the deprecated form makes objects without
     authenticity headers, since that form is for programs that know nothing of them. prefix: of the
-    mount, under which sidecars lie. encryption, storage_class: asked of OSS for every object,
-    unless a call says otherwise.
+    mount, under which sidecars lie. encryption, storage_class: asked of OSS for every object.
+    keyring and encryption hold unless a call brings a `Protection` of its own.
 
     Every call takes a fresh data key; to try again is another call. What comes back is what HEAD
-    would say of the new version, but for Last-Modified (the local clock) and a server-side
-    encryption that is the bucket's own rule. Raises StoreError (AlreadyExists with
-    forbid_overwrite), KeyUnavailable, NoAttributeRoom, FileTooLarge, IntegrityError (damaged
-    scratch file); nothing is visible under the key then, unless the answer of OSS was lost.
+    would say of the new version, but for Last-Modified (the local clock). Raises StoreError
+    (AlreadyExists with forbid_overwrite), KeyUnavailable, NoAttributeRoom, FileTooLarge,
+    IntegrityError (damaged scratch file); nothing is visible under the key then, unless the answer
+    of OSS was lost.
     """
 
     def __init__(
@@ -72,9 +73,8 @@ class Uploader:
         storage_class: str | None = None,
     ) -> None:
         self._sender = sender
-        self._keyring = keyring
+        self._default = Protection(source=keyring, server=encryption)
         self._prefix = prefix
-        self._encryption = encryption
         self._storage_class = storage_class
 
     async def upload(
@@ -85,17 +85,16 @@ class Uploader:
         attributes: Attributes,
         tags: Mapping[str, str] | None = None,
         forbid_overwrite: bool = False,
-        encryption: ServerEncryption | None = None,
+        protection: Protection | None = None,
         storage_class: str | None = None,
     ) -> ObjectInfo:
         """Store the content of *frozen*, which stays open, under *key*."""
         options = PutOptions(
             tags=tags or {},
             forbid_overwrite=forbid_overwrite,
-            encryption=encryption or self._encryption,
             storage_class=storage_class or self._storage_class,
         )
-        return await self._upload(frozen, key, attributes, options)
+        return await self._upload(frozen, key, attributes, options, protection or self._default)
 
     async def upload_link(
         self,
@@ -105,15 +104,16 @@ class Uploader:
         attributes: Attributes,
         tags: Mapping[str, str] | None = None,
         forbid_overwrite: bool = False,
+        protection: Protection | None = None,
     ) -> ObjectInfo:
         """Store a symbolic link, whose content is its *target*."""
         options = PutOptions(
             tags=tags or {},
             forbid_overwrite=forbid_overwrite,
-            encryption=self._encryption,
             storage_class=self._storage_class,
         )
-        return await self._upload(Text(bytes(target)), key, attributes, options)
+        content = Text(bytes(target))
+        return await self._upload(content, key, attributes, options, protection or self._default)
 
     async def put_marker(
         self,
@@ -122,13 +122,14 @@ class Uploader:
         *,
         tags: Mapping[str, str] | None = None,
         forbid_overwrite: bool = False,
+        protection: Protection | None = None,
     ) -> ObjectInfo:
         """Store an empty object without an envelope: a directory, fifo or socket."""
         options = PutOptions(
             metadata=attribute_headers.to_metadata(attributes),
             tags=tags or {},
             forbid_overwrite=forbid_overwrite,
-            encryption=self._encryption,
+            encryption=(protection or self._default).server,
         )
         if key.endswith("/"):
             options = replace(options, content_type=_DIRECTORY_TYPE)
@@ -136,12 +137,18 @@ class Uploader:
         return await self._sender.store_source(key, nothing, options, part_size=None)
 
     async def _upload(
-        self, content: Content, key: ObjectKey, attributes: Attributes, options: PutOptions
+        self,
+        content: Content,
+        key: ObjectKey,
+        attributes: Attributes,
+        options: PutOptions,
+        protection: Protection,
     ) -> ObjectInfo:
         part_size = self._sender.part_size_for(content.size)
         whole = part_size is None
+        source = protection.source
         # Before any memory is held: who waits for a KMS must not keep others from uploading.
-        lock = None if self._keyring is None else _Lock(*await self._keyring.new_envelope())
+        lock = None if source is None else _Lock(*await source.new_envelope())
         async with self._sender.limits.memory.hold(content.size if whole else _SCAN_BYTES):
             form = self._form(content, lock)
             await form.scan(keep=whole)
@@ -156,7 +163,7 @@ class Uploader:
                 metadata |= envelopes.to_metadata(
                     lock.envelope, plain_size=content.size, part_size=part_size
                 )
-            options = replace(options, metadata=metadata)
+            options = replace(options, metadata=metadata, encryption=protection.server)
             if whole:
                 await self._put_sidecar(sidecar, form.tags, options.encryption, held=True)
                 return await self._sender.store_source(key, form, options, part_size=None)

@@ -9,7 +9,7 @@ import trio
 from ossfs.format.attributes import Attributes
 from ossfs.format.envelope import Envelope
 from ossfs.staging.area import StagingArea
-from ossfs.store.base import ObjectStore
+from ossfs.store.base import ObjectStore, ServerEncryption
 from ossfs.transfer.copier import Copier
 from ossfs.transfer.opener import Opener
 from ossfs.transfer.uploader import Uploader
@@ -23,11 +23,12 @@ from ossfs.vfs.kernel import Behaviour, KernelCache, Spawn
 from ossfs.vfs.listing import Listings
 from ossfs.vfs.lookups import Lookups
 from ossfs.vfs.metadata import Metadata
+from ossfs.vfs.policy import Policy
 from ossfs.vfs.remote import Defaults, Remote
 from ossfs.vfs.removal import Removal
 from ossfs.vfs.renames import Renames
 from ossfs.vfs.saving import Saver
-from ossfs.vfs.status import NewFiles, Status
+from ossfs.vfs.status import Status
 from ossfs.vfs.tree import Tree
 
 
@@ -37,6 +38,7 @@ class Parts:
 
     store: ObjectStore
     uploader: Uploader
+    policy: Policy
     opener: Opener
     copier: Copier
     staging: StagingArea
@@ -46,11 +48,15 @@ class Parts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where in which bucket the root is, and whose it is where nothing is stored."""
+    """Where in which bucket the root is, and whose it is where nothing is stored.
+
+    rule: the bucket's own server-side encryption, as far as is known.
+    """
 
     bucket: str
     prefix: str
     defaults: Defaults
+    rule: ServerEncryption | None = None
 
 
 CLOCK_REALTIME_COARSE = 5
@@ -70,7 +76,6 @@ def assemble(
     place: Place,
     behaviour: Behaviour,
     *,
-    new_files: NewFiles,
     checks: bool,
     kernel: KernelCache,
     clock: Callable[[], float] = trio.current_time,
@@ -88,6 +93,7 @@ def assemble(
         gate=gate,
         store=parts.store,
         uploader=parts.uploader,
+        policy=parts.policy,
         copier=parts.copier,
         behaviour=behaviour,
         clock=clock,
@@ -97,6 +103,7 @@ def assemble(
         tree=tree,
         gate=gate,
         uploader=parts.uploader,
+        policy=parts.policy,
         remote=remote,
         staging=parts.staging,
         attributes=attributes,
@@ -109,6 +116,7 @@ def assemble(
         lookups=lookups,
         saver=saver,
         uploader=parts.uploader,
+        policy=parts.policy,
         now=now,
         clock=clock,
     )
@@ -121,6 +129,7 @@ def assemble(
         store=parts.store,
         copier=parts.copier,
         uploader=parts.uploader,
+        policy=parts.policy,
         clock=clock,
     )
     renames = Renames(
@@ -152,7 +161,8 @@ def assemble(
     status = Status(
         tree=tree,
         bucket=place.bucket,
-        new_files=new_files,
+        policy=parts.policy,
+        rule=place.rule,
         checks=checks,
         key_name=parts.key_name,
         unsaved=lambda: len(saver.unsaved()),

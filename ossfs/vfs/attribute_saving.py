@@ -29,6 +29,7 @@ from ossfs.types import ObjectKey
 from ossfs.vfs.gate import TreeGate
 from ossfs.vfs.kernel import Behaviour, Spawn
 from ossfs.vfs.node import NEVER, Node
+from ossfs.vfs.policy import Policy
 from ossfs.vfs.tree import Tree
 
 log = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ class AttributeSaver:
         gate: TreeGate,
         store: ObjectStore,
         uploader: Uploader,
+        policy: Policy,
         copier: Copier,
         behaviour: Behaviour,
         clock: Callable[[], float],
@@ -56,6 +58,7 @@ class AttributeSaver:
         self._gate = gate
         self._store = store
         self._uploader = uploader
+        self._policy = policy
         self._copier = copier
         self._behaviour = behaviour
         self._clock = clock
@@ -102,7 +105,11 @@ class AttributeSaver:
             if not key:
                 pass  # The root of a bucket has no object that could hold them.
             elif node.is_directory:
-                node.info = await self._uploader.put_marker(key, attributes=attributes)
+                node.info = await self._uploader.put_marker(
+                    key,
+                    attributes=attributes,
+                    protection=self._policy.protection(key, node.info),
+                )
             elif node.info is not None:
                 await self._save_file(node, node.info)
         except (NotFound, Stale) as error:

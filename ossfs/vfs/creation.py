@@ -21,11 +21,14 @@ from ossfs.errors import (
 )
 from ossfs.format.attributes import Attributes
 from ossfs.format.names import NAME_MAX, RESERVED, is_component
+from ossfs.store.base import ObjectInfo
 from ossfs.transfer.uploader import Uploader
+from ossfs.types import ObjectKey
 from ossfs.vfs.gate import TreeGate
 from ossfs.vfs.known_names import Listing
 from ossfs.vfs.lookups import Lookups
 from ossfs.vfs.node import NEVER, Node
+from ossfs.vfs.policy import Policy
 from ossfs.vfs.saving import Saver
 from ossfs.vfs.tree import Tree
 
@@ -49,6 +52,7 @@ class Creation:
         lookups: Lookups,
         saver: Saver,
         uploader: Uploader,
+        policy: Policy,
         now: Callable[[], int],
         clock: Callable[[], float],
     ) -> None:
@@ -57,6 +61,7 @@ class Creation:
         self._lookups = lookups
         self._saver = saver
         self._uploader = uploader
+        self._policy = policy
         self._now = now
         self._clock = clock
 
@@ -105,9 +110,7 @@ class Creation:
             check_exists(directory)
             key = self._tree.directory_key(directory, text)
             with self._storing(directory, text):
-                info = await self._uploader.put_marker(
-                    key, attributes=attributes, forbid_overwrite=True
-                )
+                info = await self._put_marker(key, attributes)
             found = directory.entries().children.get(text)
             if found is not None and found.is_directory:
                 return found  # a lookup under way was faster
@@ -138,14 +141,20 @@ class Creation:
             key = self._tree.child_key(directory, text)
             attributes = self._attributes(directory, mode, caller)
             with self._storing(directory, text):
-                info = await self._uploader.put_marker(
-                    key, attributes=attributes, forbid_overwrite=True
-                )
+                info = await self._put_marker(key, attributes)
             self.make_way(directory, text)
             node = self._tree.new(text, attributes)
             node.info, node.checked = info, self._clock()
             self._add(directory, text, node)
         return node
+
+    async def _put_marker(self, key: ObjectKey, attributes: Attributes) -> ObjectInfo:
+        return await self._uploader.put_marker(
+            key,
+            attributes=attributes,
+            forbid_overwrite=True,
+            protection=self._policy.protection(key),
+        )
 
     async def _store_new(
         self, directory: Node, name: str, mode: int, caller: Caller, content: bytes

@@ -32,6 +32,7 @@ from ossfs.types import ObjectKey
 from ossfs.vfs.creation import Creation
 from ossfs.vfs.gate import TreeGate
 from ossfs.vfs.node import NEVER, Node
+from ossfs.vfs.policy import Policy
 from ossfs.vfs.remote import Remote, same_version
 from ossfs.vfs.saving import Saver
 from ossfs.vfs.tree import Tree
@@ -63,6 +64,7 @@ class Removal:
         store: ObjectStore,
         copier: Copier,
         uploader: Uploader,
+        policy: Policy,
         clock: Callable[[], float],
     ) -> None:
         self._tree = tree
@@ -73,6 +75,7 @@ class Removal:
         self._store = store
         self._copier = copier
         self._uploader = uploader
+        self._policy = policy
         self._clock = clock
 
     async def remove_file(self, directory: Node, name: bytes) -> None:
@@ -150,7 +153,10 @@ class Removal:
         key = self._tree.key(directory)
         try:
             directory.info = await self._uploader.put_marker(
-                key, attributes=directory.attributes, forbid_overwrite=True
+                key,
+                attributes=directory.attributes,
+                forbid_overwrite=True,
+                protection=self._policy.protection(key),
             )
         except AlreadyExists:
             directory.checked = NEVER

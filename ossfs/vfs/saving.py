@@ -27,7 +27,8 @@ from ossfs.vfs.attribute_saving import AttributeSaver
 from ossfs.vfs.gate import TreeGate
 from ossfs.vfs.kernel import Spawn
 from ossfs.vfs.node import Node
-from ossfs.vfs.remote import Remote
+from ossfs.vfs.policy import Policy
+from ossfs.vfs.remote import Found, Remote
 from ossfs.vfs.tree import Tree
 
 log = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ class Saver:
         tree: Tree,
         gate: TreeGate,
         uploader: Uploader,
+        policy: Policy,
         remote: Remote,
         staging: StagingArea,
         attributes: AttributeSaver,
@@ -63,6 +65,7 @@ class Saver:
         self._tree = tree
         self._gate = gate
         self._uploader = uploader
+        self._policy = policy
         self._remote = remote
         self._staging = staging
         self._attributes = attributes
@@ -178,7 +181,9 @@ class Saver:
         *,
         replaces: bool,
     ) -> ObjectInfo:
-        node.foreign_tags = await self._foreign_tags(node, key)
+        found = await self._replaced(node, key)
+        node.foreign_tags = {} if found is None else found.foreign_tags
+        protection = self._policy.protection(key, node.info if found is None else found.info)
         fresh = node.info is None and not replaces
 
         async def upload(*, forbid_overwrite: bool) -> ObjectInfo:
@@ -188,6 +193,7 @@ class Saver:
                 attributes=attributes,
                 tags=node.foreign_tags,
                 forbid_overwrite=forbid_overwrite,
+                protection=protection,
             )
 
         try:
@@ -216,19 +222,19 @@ class Saver:
         node.exclusive = False
         self._adopt(node, info)
 
-    async def _foreign_tags(self, node: Node, key: ObjectKey) -> dict[str, str]:
-        """Ask for the object that is about to be replaced; its foreign tags go on to the new
-        version.
+    async def _replaced(self, node: Node, key: ObjectKey) -> Found | None:
+        """Ask for the object that is about to be replaced, some of which goes on to the new
+        version; None if there is none.
         """
         if node.info is None:
-            return {}
+            return None
         found = await self._remote.file(key)
         if found is None or found.info is None:
             log.warning("another client removed %s; the last close wins", names_in_log.name(key))
-            return {}
+            return None
         if found.info.etag != node.info.etag:
             log.warning("another client changed %s; the last close wins", names_in_log.name(key))
-        return found.foreign_tags
+        return found
 
     async def _own_attempt(self, node: Node, key: ObjectKey) -> bool:
         """Whether the object in the way is what an earlier upload of ours left, whose answer was

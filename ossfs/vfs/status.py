@@ -1,51 +1,39 @@
 """Encryption status as extended attributes `user.ossfs.*`: read from what OSS reported."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from ossfs import __version__
 from ossfs.errors import OssfsError
 from ossfs.format.contents import Own, Plain, classify
 from ossfs.format.envelope import Envelope
-from ossfs.store.base import ObjectInfo
+from ossfs.store.base import ObjectInfo, ServerEncryption
 from ossfs.vfs.node import Node
+from ossfs.vfs.policy import Policy
 from ossfs.vfs.tree import Tree
 
 STATUS_PREFIX = b"user.ossfs."
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewFiles:
-    """What new files get: whether they are client-side encrypted, and the facts shown before
-    upload.
-    """
-
-    client: bool
-    wrap_alg: str = ""
-    key_name: str = ""
-
-    @property
-    def encryption(self) -> str:
-        return "client" if self.client else "none"
-
-
 class Status:
-    """bucket: its name; key_name: names the master key that an envelope points to; unsaved: how
-    many files OSS does not hold yet."""
+    """bucket: its name; rule: its own server-side encryption, as far as is known; key_name: names
+    the master key that an envelope points to; unsaved: how many files OSS does not hold yet.
+    """
 
     def __init__(
         self,
         *,
         tree: Tree,
         bucket: str,
-        new_files: NewFiles,
+        policy: Policy,
+        rule: ServerEncryption | None,
         checks: bool,
         key_name: Callable[[Envelope], str],
         unsaved: Callable[[], int],
     ) -> None:
         self._tree = tree
         self._bucket = bucket
-        self._new_files = new_files
+        self._policy = policy
+        self._rule = rule
         self._checks = checks
         self._key_name = key_name
         self._unsaved = unsaved
@@ -61,7 +49,7 @@ class Status:
     async def _values(self, node: Node) -> dict[str, str]:
         values: dict[str, str] = {}
         if node.is_directory:
-            values["encryption"] = self._new_files.encryption
+            values["encryption"] = self._of_new(node)["encryption"]
             if node is self._tree.root:
                 values["pending"] = str(self._unsaved())
                 values["version"] = __version__
@@ -71,24 +59,24 @@ class Status:
         if info is not None:
             values |= self._of_object(info)
         else:
-            values["encryption"] = self._new_files.encryption
-            values["sse"] = "none"
+            values |= self._of_new(node)
         values["object"] = f"oss://{self._bucket}/{self._tree.key(node)}"
         values["upload"] = upload_state(node)
         return values
 
+    def _of_new(self, node: Node) -> dict[str, str]:
+        """What a file that is not stored yet will get, or one that is made in a directory."""
+        new = self._policy.new_files(self._tree.key(node))
+        protection = new.protection
+        client = protection.source is not None
+        values = _encrypted_by(client=client, server=protection.server or self._rule)
+        if client and new.key_name:
+            values |= {"master-key": new.key_name, "wrap-alg": new.wrap_alg}
+        return values
+
     def _of_object(self, info: ObjectInfo) -> dict[str, str]:
         values = self._client_side(info)
-        server = info.encryption
-        if server is None:
-            values["sse"] = "none"
-        elif server.key_id:
-            values["sse"] = f"{server.algorithm}:{server.key_id}"
-        else:
-            values["sse"] = server.algorithm
-        client = "cek-alg" in values
-        kinds = {(True, True): "client+server", (True, False): "client", (False, True): "server"}
-        values["encryption"] = kinds.get((client, server is not None), "none")
+        values |= _encrypted_by(client="cek-alg" in values, server=info.encryption)
         values["etag"] = info.etag
         if info.crc64 is not None:
             values["crc64"] = str(info.crc64)
@@ -113,6 +101,14 @@ class Status:
             "master-key": self._key_name(envelope),
             "integrity": tagged if self._checks else "off",
         }
+
+
+def _encrypted_by(*, client: bool, server: ServerEncryption | None) -> dict[str, str]:
+    kinds = {(True, True): "client+server", (True, False): "client", (False, True): "server"}
+    return {
+        "encryption": kinds.get((client, server is not None), "none"),
+        "sse": "none" if server is None else server.label,
+    }
 
 
 def upload_state(node: Node) -> str:

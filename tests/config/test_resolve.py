@@ -100,6 +100,7 @@ def test_every_option_can_be_given_by_flag_environment_and_file() -> None:
         "matdesc": '{"a": "b"}',
         "dialect": "current",
         "integrity": "off",
+        "sse": "KMS",
         "tls-min": "1.3",
         "umask": "077",
         "open-check": "ttl",
@@ -111,12 +112,14 @@ def test_every_option_can_be_given_by_flag_environment_and_file() -> None:
         "log-level": "debug",
         "log-format": "json",
     }
+    needs = {"sse-kms-key-id": (("sse", "KMS"),)}
     for name, option in TABLE.items():
-        text = samples.get(name) or ("on" if option.is_switch else "7")
-        by_flag = resolve((name, text))
-        assert by_flag == resolve(environ={option.variable: text}) or name in dict(NEEDED)
+        text, more = samples.get(name) or ("on" if option.is_switch else "7"), needs.get(name, ())
+        by_flag = resolve((name, text), *more)
+        assert by_flag == resolve(*more, environ={option.variable: text}) or name in dict(NEEDED)
         relative_to_file = text.replace("7", "/here/7") if option.is_path else text
-        assert by_flag == resolve(toml=f"{name} = '{relative_to_file}'") or name in dict(NEEDED)
+        by_file = resolve(*more, toml=f"{name} = '{relative_to_file}'")
+        assert by_flag == by_file or name in dict(NEEDED)
 
 
 def test_defaults_are_those_that_help_shows() -> None:
@@ -199,7 +202,10 @@ def test_the_bucket_stands_in_the_path_where_a_host_name_cannot_hold_it(
     ("pair", "says"),
     [
         (("memry", "1"), "unknown option memry; did you mean memory?"),
-        (("sse-kms-key-id", "x"), "unknown option sse-kms-key-id"),
+        (("acl", "private"), "unknown option acl"),
+        (("sse", "aes256"), "--sse: 'aes256' is not one of none, AES256, KMS"),
+        (("sse-kms-key-id", "x"), "--sse-kms-key-id: names a key for --sse KMS"),
+        (("sse-kms-key-id", "two words"), "not the id, ARN or alias of a KMS key"),
         (("memory", "lots"), "--memory: 'lots' is not a size"),
         (("memory", "1k"), "--memory: '1k' is not from 16MiB to 1TiB"),
         (("part-size", "300KiB"), "--part-size: 307200 bytes is not a multiple of 256KiB"),

@@ -242,6 +242,76 @@ class ObjectContract:
             await store.copy(key("a"), key("a"))
         assert (await store.head(key("a"))).metadata == ENVELOPE
 
+    async def test_a_restated_object_has_the_stated_headers_and_no_others(
+        self, store: ObjectStore
+    ) -> None:
+        before = PutOptions(
+            metadata={"mode": "33188", "own": "x"},
+            tags={"a": "b"},
+            storage_class="IA",
+            content_type="text/plain",
+            web_headers={"cache-control": "no-cache", "content-encoding": "gzip"},
+        )
+        etag = (await store.put(key("a"), b"body", before)).etag
+        assert (await store.head(key("a"))).web_headers == before.web_headers
+        after = PutOptions(
+            metadata={"mode": "33152"},
+            tags={"ignored": "1"},
+            forbid_overwrite=True,
+            encryption=ServerEncryption(algorithm="AES256"),
+            content_type="text/css",
+            web_headers={"content-encoding": "gzip"},
+        )
+        stored = await store.restate(key("a"), after, if_match=etag)
+        info, body = await store.get(key("a"))
+        assert (bytes(body), info.etag) == (b"body", stored.etag)
+        assert info.metadata == {"mode": "33152"}
+        assert (info.content_type, info.web_headers) == ("text/css", {"content-encoding": "gzip"})
+        assert info.encryption == stored.encryption == after.encryption
+        assert info.storage_class == "Standard"
+        assert await store.get_tags(key("a")) == {"a": "b"}
+
+    async def test_what_is_not_that_version_is_not_restated(self, store: ObjectStore) -> None:
+        with pytest.raises(NotFound):
+            await store.restate(key("a"), PLAIN, if_match=ETag("A" * 32))
+        await store.put(key("a"), b"body", PLAIN)
+        with pytest.raises(Stale):
+            await store.restate(key("a"), PLAIN, if_match=ETag("A" * 32))
+
+    async def test_a_client_encrypted_object_is_not_restated(self, store: ObjectStore) -> None:
+        options = PutOptions(metadata=ENVELOPE)
+        etag = (await store.put(key("a"), b"body", options)).etag
+        with pytest.raises(RefusedByServer) as refused:
+            await store.restate(key("a"), options, if_match=etag)
+        assert refused.value.code == "InvalidEncryptionRequest"
+        assert refused.value.ec == "0005-00000421"
+
+    async def test_every_answer_to_a_write_says_how_the_server_encrypts(
+        self, store: ObjectStore
+    ) -> None:
+        asked = ServerEncryption(algorithm="KMS")
+        put = await store.put(key("a"), b"", PutOptions(encryption=asked))
+        assert put.encryption == (await store.head(key("a"))).encryption
+        assert put.encryption is not None
+        assert put.encryption.key_id
+        copied = await store.copy(key("a"), key("b"), encryption=put.encryption)
+        assert copied.encryption == put.encryption
+        assert (await store.copy(key("a"), key("b"))).encryption is None
+        upload = await store.initiate_multipart(key("c"), PutOptions(encryption=asked))
+        part = await store.put_part(key("c"), upload, 1, b"x")
+        joined = await store.complete_multipart(key("c"), upload, [part])
+        assert joined.encryption == put.encryption
+
+    async def test_sm4_is_restated_as_data_algorithm_of_a_kms_key(self, store: ObjectStore) -> None:
+        asked = ServerEncryption(algorithm="KMS", key_id="some-key", data_algorithm="SM4")
+        await store.put(key("a"), b"", PutOptions(encryption=asked))
+        shown = (await store.head(key("a"))).encryption
+        assert shown == asked
+        assert (await store.copy(key("a"), key("b"), encryption=shown)).encryption == asked
+        wrong = ServerEncryption(algorithm="AES256", data_algorithm="SM4")
+        with pytest.raises(RefusedByServer):
+            await store.put(key("a"), b"", PutOptions(encryption=wrong))
+
     async def test_wrong_server_encryption_is_refused(self, store: ObjectStore) -> None:
         for encryption in (
             ServerEncryption(algorithm="ROT13"),

@@ -13,11 +13,12 @@ from ossfs.format.attributes import Attributes
 from ossfs.keys.keyring import Keyring
 from ossfs.keys.rsa import RsaMasterKey
 from ossfs.staging import FrozenFile, StagingArea
-from ossfs.store.base import ObjectInfo
+from ossfs.store.base import ObjectInfo, ServerEncryption
 from ossfs.transfer.copier import Copier
 from ossfs.transfer.limits import TransferLimits
 from ossfs.transfer.opener import Opener
 from ossfs.transfer.pool import ReadPool
+from ossfs.transfer.protection import Protection
 from ossfs.transfer.reader import ObjectReader
 from ossfs.transfer.sending import Sender
 from ossfs.transfer.uploader import Uploader
@@ -88,8 +89,17 @@ class World:
         finally:
             frozen.close()
 
-    async def upload(self, content: bytes, key: ObjectKey = KEY, **options: Any) -> ObjectInfo:
-        """Store *content*."""
+    async def upload(
+        self,
+        content: bytes,
+        key: ObjectKey = KEY,
+        *,
+        encryption: ServerEncryption | None = None,
+        **options: Any,
+    ) -> ObjectInfo:
+        """Store *content*; encryption: asked of the server."""
+        if encryption is not None:
+            options["protection"] = Protection(source=self.keyring, server=encryption)
         with self.frozen(content) as frozen:
             return await self.uploader.upload(frozen, key, attributes=FILE, **options)
 

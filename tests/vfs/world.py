@@ -17,12 +17,13 @@ from ossfs.errors import OssfsError
 from ossfs.keys import rsa
 from ossfs.keys.keyring import Keyring
 from ossfs.staging.area import StagingArea
-from ossfs.store.base import ObjectInfo, PutOptions
+from ossfs.store.base import ObjectInfo, PutOptions, ServerEncryption
 from ossfs.store.memory import MemoryStore
 from ossfs.transfer.copier import Copier
 from ossfs.transfer.limits import TransferLimits
 from ossfs.transfer.opener import Opener
 from ossfs.transfer.pool import ReadPool
+from ossfs.transfer.protection import Protection
 from ossfs.transfer.sending import Sender
 from ossfs.transfer.uploader import Uploader
 from ossfs.transfer.version import Integrity
@@ -33,9 +34,9 @@ from ossfs.vfs.filesystem import FileSystem
 from ossfs.vfs.kernel import Behaviour
 from ossfs.vfs.metadata import Changes, Stat
 from ossfs.vfs.node import Node
+from ossfs.vfs.policy import NewFiles, Policy
 from ossfs.vfs.remote import Defaults
 from ossfs.vfs.saving import Unsaved
-from ossfs.vfs.status import NewFiles
 from tests.vfs.bucket import Bucket, as_store
 
 ROOT = Ino(1)
@@ -289,6 +290,7 @@ class World:
         area: int = 1 << 22,
         limits: TransferLimits | None = None,
         part_size: int = 8 << 20,
+        sse: ServerEncryption | None = None,
         **options: Any,
     ) -> Mount:
         """A new mount with a view of the bucket of its own; options: of its behaviour."""
@@ -303,6 +305,14 @@ class World:
             Parts(
                 store=store,
                 uploader=Uploader(sender, keyring, prefix=prefix),
+                policy=Policy(
+                    NewFiles(
+                        protection=Protection(source=keyring, server=sse),
+                        key_name="key",
+                        wrap_alg="RSA",
+                    ),
+                    prefix=prefix,
+                ),
                 opener=opener,
                 copier=Copier(sender, opener),
                 staging=StagingArea(self.directory, area),
@@ -311,7 +321,6 @@ class World:
             ),
             Place(bucket="memory", prefix=prefix, defaults=Defaults(uid=1000, gid=1000)),
             replace(behaviour or Behaviour(), **options),
-            new_files=NewFiles(client=True, wrap_alg="RSA", key_name="key"),
             checks=True,
             kernel=kernel,
             now=self.wall.nanoseconds,
