@@ -13,11 +13,15 @@ In a thread of its own, for tests and clients that block:
         server.create_key("alias/new")                      # its id; "alias/ossfs-demo" is there
         server.set_key_enabled(key_id, False), server.delete_key(key_id)
         server.kms_requests.count("Decrypt"), server.add_kms_fault("op=Decrypt,status=429")
+        server.rotate_master_key()                          # the one that wraps for AES256
         server.keys("bkt"), server.object_bytes("bkt", "key"), server.object_headers("bkt", "key")
 
 Within a trio program: `server = await nursery.start(serve, config)`; the Server has `endpoint`,
 `config`, `requests`, `faults`, `create_bucket`, `keys`, `object_bytes` and `kms`, and ends with its
 nursery.
+
+Objects with server-side encryption are encrypted on the disk: for AES256 under master keys of the
+server's own (`sse` below `root`), for KMS under its KMS, whose keys decide what can be read.
 
 Data below `root` lasts across restarts; credentials, region and faults come from the configuration.
 It shares nothing with the client but `types` and `errors`, so that each tests the other.

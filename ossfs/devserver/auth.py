@@ -26,8 +26,8 @@ class Authenticator:
         self._clock = clock
         self._signing_keys: dict[tuple[str, str], bytes] = {}
 
-    def check(self, target: Target) -> None:
-        """Returns if the request is signed by one of the credentials.
+    def check(self, target: Target) -> Credential:
+        """The credential that signed the request.
 
         Raises OssError: AccessDenied (no signature, or one without a date), InvalidArgument
         (malformed), NotImplemented (version 2), InvalidAccessKeyId, SignatureDoesNotMatch,
@@ -40,6 +40,7 @@ class Authenticator:
         self._check_time(claim)
         self._check_token(claim, credential)
         self._check_signature(claim, credential)
+        return credential
 
     def _claim(self, target: Target) -> Claim:
         scheme, _, rest = target.headers.get("authorization", "").partition(" ")

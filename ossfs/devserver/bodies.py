@@ -2,6 +2,7 @@
 
 Rules of this file: a file is complete before a row refers to it, and no row refers to it any more
 when it is removed. What a kill leaves in between is a file without a row; `sweep` removes those.
+With a data key the file is encrypted (module `chunks`); whose key that is, others know.
 """
 
 import contextlib
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from fastcrc.crc64 import xz
 
+from ossfs.devserver import chunks
 from ossfs.types import Buffer
 
 READ_BYTES = 256 * 1024
@@ -24,7 +26,7 @@ READ_BYTES = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One file of a body and its length in bytes; an object is a row of these."""
+    """One file of a body and the length of what it holds; an object is a row of these."""
 
     name: str
     size: int
@@ -65,9 +67,9 @@ class Bodies:
         number = next(self._numbers)
         return f"{number & 255:02x}-{self._prefix}-{number:x}"
 
-    def writer(self) -> "BodyWriter":
-        """A new body; the caller must `finish` or `discard` it."""
-        return BodyWriter(self, self._new_name())
+    def writer(self, data_key: bytes | None = None) -> "BodyWriter":
+        """A new body, encrypted with *data_key*; the caller must `finish` or `discard` it."""
+        return BodyWriter(self, self._new_name(), data_key)
 
     def link(self, segments: Iterable[Segment]) -> tuple[Segment, ...]:
         """A second owner of the same bytes, without copying them where the file system can."""
@@ -90,11 +92,20 @@ class Bodies:
             else:
                 _unlink(self.path(segment.name))
 
-    def read(self, segments: tuple[Segment, ...], start: int, length: int) -> "BodySlice":
-        """Bytes [start, start + length) of a body; they stay readable until the slice is closed."""
+    def read(
+        self,
+        segments: tuple[Segment, ...],
+        start: int,
+        length: int,
+        data_key: bytes | None = None,
+    ) -> "BodySlice":
+        """Bytes [start, start + length) of a body; they stay readable until the slice is closed.
+
+        data_key: the one it was written with.
+        """
         for segment in segments:
             self._readers[segment.name] += 1
-        return BodySlice(self, segments, start, length)
+        return BodySlice(self, segments, start, length, data_key)
 
     def release(self, segments: tuple[Segment, ...]) -> None:
         """Ends one reader."""
@@ -117,10 +128,11 @@ class Bodies:
 class BodyWriter:
     """A body on its way to the disk; its digests are computed as the bytes pass."""
 
-    def __init__(self, bodies: Bodies, name: str) -> None:
+    def __init__(self, bodies: Bodies, name: str, data_key: bytes | None) -> None:
         self._bodies = bodies
         self._name = name
         self._file = -1
+        self._sealer = None if data_key is None else chunks.Sealer(data_key)
         self._md5 = hashlib.md5(usedforsecurity=False)
         self._crc64 = 0
         self.size = 0
@@ -132,10 +144,13 @@ class BodyWriter:
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         self._md5.update(data)
         self._crc64 = xz(data, self._crc64)
+        self._store(data if self._sealer is None else self._sealer.add(data))
+        self.size += len(data)
+
+    def _store(self, data: Buffer) -> None:
         rest = memoryview(data)
         while rest:
             rest = rest[os.write(self._file, rest) :]
-        self.size += len(data)
 
     def _close(self) -> None:
         if self._file >= 0:
@@ -143,7 +158,12 @@ class BodyWriter:
             self._file = -1
 
     def finish(self) -> WrittenBody:
-        """Ends the body; from here on its file belongs to whoever holds the result."""
+        """Ends the body; from here on its file belongs to whoever holds the result.
+
+        Raises OSError when the disk is full.
+        """
+        if self._sealer is not None:
+            self._store(self._sealer.end())
         self._close()
         segments = (Segment(self._name, self.size),) if self.size else ()
         return WrittenBody(
@@ -160,10 +180,16 @@ class BodySlice:
     """Part of a stored body, read in pieces; `close` must follow."""
 
     def __init__(
-        self, bodies: Bodies, segments: tuple[Segment, ...], start: int, length: int
+        self,
+        bodies: Bodies,
+        segments: tuple[Segment, ...],
+        start: int,
+        length: int,
+        data_key: bytes | None,
     ) -> None:
         self._bodies = bodies
         self._segments = segments
+        self._data_key = data_key
         self._closed = False
         self._flipped: set[int] = set()
         self.start = start
@@ -202,6 +228,10 @@ class BodySlice:
 
     def _pieces_of(self, segment: Segment, offset: int, length: int) -> Iterator[bytes]:
         with open(self._bodies.path(segment.name), "rb", buffering=0) as file:
+            if self._data_key is not None:
+                number, size = file.fileno(), segment.size
+                yield from chunks.read(number, self._data_key, size, offset, length)
+                return
             end = offset + length
             while offset < end:
                 piece = os.pread(file.fileno(), min(READ_BYTES, end - offset), offset)

@@ -1,6 +1,6 @@
 """Operations on buckets: create, delete, list, info, stat, location, deletion of many objects."""
 
-from ossfs.devserver import names
+from ossfs.devserver import encryption, names
 from ossfs.devserver.documents import OWNER, Names, flag, iso_time, leaf, parse, text_of
 from ossfs.devserver.errors import OssError
 from ossfs.devserver.exchange import STORAGE_CLASSES, Exchange, xml_response
@@ -84,7 +84,7 @@ async def get_bucket_info(exchange: Exchange) -> Response:
         OWNER,
         "<AccessControlList><Grant>private</Grant></AccessControlList>",
         "<DataRedundancyType>LRS</DataRedundancyType>",
-        "<ServerSideEncryptionRule><SSEAlgorithm>None</SSEAlgorithm></ServerSideEncryptionRule>",
+        f"<ServerSideEncryptionRule>{encryption.elements(bucket)}</ServerSideEncryptionRule>",
         "</Bucket>",
     )
 

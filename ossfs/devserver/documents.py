@@ -11,7 +11,10 @@ from defusedxml.ElementTree import fromstring
 
 from ossfs.devserver.errors import OssError
 
-OWNER = "<Owner><ID>ossfs-devserver</ID><DisplayName>ossfs-devserver</DisplayName></Owner>"
+ACCOUNT = "1000000000000001"
+"""The id of the one account, which owns everything."""
+
+OWNER = f"<Owner><ID>{ACCOUNT}</ID><DisplayName>{ACCOUNT}</DisplayName></Owner>"
 
 
 def leaf(tag: str, value: object) -> str:

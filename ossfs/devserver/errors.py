@@ -14,6 +14,7 @@ class ErrorKind:
 
 KINDS: dict[str, ErrorKind] = {
     "AccessDenied": ErrorKind(403, "You have no right to access this resource.", "0003-00000001"),
+    "AliasNotFound": ErrorKind(404, "The specified Alias is not found."),
     "BucketNotEmpty": ErrorKind(
         409, "The bucket has objects. Please delete them first.", "0015-00000301"
     ),
@@ -49,6 +50,21 @@ KINDS: dict[str, ErrorKind] = {
     "InvalidSecurityToken": ErrorKind(403, "The security token you provided is invalid."),
     "InvalidTag": ErrorKind(400, "The tag set is not valid.", "0010-00000219"),
     "InvalidTargetType": ErrorKind(400, "The symbolic's target file type is invalid"),
+    "KeyDisabled": ErrorKind(
+        409, "The request was rejected because the key state is Disabled.", "0005-00000214"
+    ),
+    "KeyNotFound": ErrorKind(
+        404, "The specified parameter KMS keyId is not found", "0005-00000208"
+    ),
+    "KeyPendingDeletion": ErrorKind(
+        409, "The request was rejected because the key state is PendingDeletion.", "0005-00000215"
+    ),
+    "KeyPendingImport": ErrorKind(
+        409, "The request was rejected because the key state is PendingImport."
+    ),
+    "KmsServiceNotEnabled": ErrorKind(
+        403, "KMS service is not enabled for the current user.", "0005-00000218"
+    ),
     "MalformedXML": ErrorKind(
         400,
         "The XML you provided was not well-formed or did not validate against our schema.",
@@ -60,6 +76,9 @@ KINDS: dict[str, ErrorKind] = {
     "MissingContentLength": ErrorKind(411, "You must provide the Content-Length HTTP header."),
     "NoSuchBucket": ErrorKind(404, "The specified bucket does not exist.", "0015-00000101"),
     "NoSuchKey": ErrorKind(404, "The specified key does not exist.", "0026-00000001"),
+    "NoSuchServerSideEncryptionRule": ErrorKind(
+        404, "The server side encryption configuration was not found."
+    ),
     "NoSuchUpload": ErrorKind(
         404,
         "The specified upload does not exist. The upload ID may be invalid, aborted or completed.",

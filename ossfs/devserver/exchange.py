@@ -8,17 +8,20 @@ from dataclasses import dataclass
 
 import trio
 
-from ossfs.devserver import names
+from ossfs.devserver import names, sse
 from ossfs.devserver.bodies import WrittenBody
-from ossfs.devserver.config import ServerConfig
+from ossfs.devserver.config import Credential, ServerConfig
+from ossfs.devserver.datakeys import NO_DATA_KEY, DataKey, DataKeys
 from ossfs.devserver.documents import document
 from ossfs.devserver.errors import OssError
 from ossfs.devserver.routing import Target
+from ossfs.devserver.sse import Encryption
 from ossfs.devserver.storage import Store, StoredObject
 from ossfs.devserver.uploads import Uploads
 from ossfs.devserver.wire import Connection, Head, Response
 
 STORAGE_CLASSES = frozenset({"Standard", "IA", "Archive", "ColdArchive", "DeepColdArchive"})
+ACLS = frozenset({"default", "private", "public-read", "public-read-write"})
 ARCHIVED = frozenset({"Archive", "ColdArchive", "DeepColdArchive"})
 _MAX_DOCUMENT_BYTES = 2 * 1024 * 1024
 _WORTH_A_THREAD_BYTES = 128 * 1024
@@ -26,7 +29,10 @@ _WORTH_A_THREAD_BYTES = 128 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
-    """An authenticated request with all that its handler needs. now: seconds since the epoch."""
+    """An authenticated request with all that its handler needs.
+
+    caller: who signed it; now: seconds since the epoch.
+    """
 
     operation: str
     target: Target
@@ -34,7 +40,9 @@ class Exchange:
     connection: Connection
     store: Store
     uploads: Uploads
+    data_keys: DataKeys
     config: ServerConfig
+    caller: Credential
     now: int
 
     @property
@@ -89,8 +97,8 @@ class Exchange:
             raise OssError("InvalidDigest")
         return body
 
-    async def write_body(self) -> WrittenBody:
-        """Streams the body to disk. The caller owns the result.
+    async def write_body(self, data_key: DataKey) -> WrittenBody:
+        """Streams the body to disk, encrypted by *data_key*. The caller owns the result.
 
         Raises OssError MissingContentLength, EntityTooLarge or InvalidDigest; then nothing is left.
         """
@@ -100,7 +108,7 @@ class Exchange:
         if length is not None and length > self.config.max_put_bytes:
             raise OssError("EntityTooLarge")
         expected = announced_md5(self.headers)
-        writer = self.store.bodies.writer()
+        writer = self.store.bodies.writer(data_key.clear)
         try:
             while (piece := await self.connection.next_piece()) is not None:
                 if writer.size + len(piece) > self.config.max_put_bytes:
@@ -122,6 +130,31 @@ class Exchange:
         forbidden = self.headers.get("x-oss-forbid-overwrite", "").lower() == "true"
         if forbidden and self.store.object(self.bucket, key) is not None:
             raise OssError("FileAlreadyExists", ec="0026-00000012", Key=key.decode())
+
+    def acl(self) -> str:
+        """The ACL asked for; raises OssError InvalidArgument."""
+        chosen = self.headers.get("x-oss-object-acl", "default")
+        if chosen not in ACLS:
+            raise OssError("InvalidArgument", "no such object access control exists")
+        return chosen
+
+    def encryption(self) -> Encryption | None:
+        """How a new version is encrypted: as the request says, else as the bucket's rule does.
+
+        Raises the OssErrors of `sse.requested` and `DataKeys.resolved`.
+        """
+        bucket = self.store.bucket(self.bucket)
+        default = None if bucket is None else Encryption.of(bucket.encryption)
+        chosen = sse.requested(self.headers) or default
+        return None if chosen is None else self.data_keys.resolved(chosen)
+
+    def new_data_key(self, encryption: Encryption | None) -> DataKey:
+        """The data key of a new version. Raises the OssErrors of `DataKeys.wrap`."""
+        return self.data_keys.wrap(encryption, self.caller) if encryption else NO_DATA_KEY
+
+    def data_key(self, wrapped: str) -> DataKey:
+        """The data key of what is stored. Raises the OssErrors of `DataKeys.unwrap`."""
+        return self.data_keys.unwrap(wrapped, self.caller)
 
     def storage_class(self) -> str:
         """The storage class asked for; raises OssError InvalidArgument."""

@@ -9,7 +9,7 @@ from ossfs.devserver.crc64 import combine
 from ossfs.devserver.documents import Names, flag, iso_time, leaf, parse, text_of
 from ossfs.devserver.errors import OssError
 from ossfs.devserver.exchange import Exchange, xml_response
-from ossfs.devserver.objects import encryption_headers, etag_of, stored_headers
+from ossfs.devserver.objects import etag_of, stored_headers
 from ossfs.devserver.storage import StoredObject
 from ossfs.devserver.uploads import Upload, UploadedPart
 from ossfs.devserver.wire import Response
@@ -40,7 +40,8 @@ async def initiate(exchange: Exchange) -> Response:
     key, headers = exchange.key(), exchange.headers
     conditions.refuse_on_write(headers)
     shown = Names(exchange.query.get("encoding-type"))
-    kept = stored_headers(headers, exchange.bucket)
+    encryption = exchange.encryption()
+    kept = stored_headers(exchange, encryption)
     cse.check_initiate(headers)
     exchange.forbid_overwrite(key)
     upload_id = exchange.uploads.create(
@@ -50,6 +51,8 @@ async def initiate(exchange: Exchange) -> Response:
         storage_class=exchange.storage_class(),
         tags=tags.from_header(headers.get("x-oss-tagging")),
         headers=kept,
+        data_key=exchange.new_data_key(encryption).wrapped,
+        acl=exchange.acl(),
     )
     answer = xml_response(
         "InitiateMultipartUploadResult",
@@ -58,19 +61,18 @@ async def initiate(exchange: Exchange) -> Response:
         shown.leaf("Key", exchange.target.key),
         leaf("UploadId", upload_id),
     )
-    answer.headers |= encryption_headers(kept)
+    answer.headers |= sse.told(kept)
     return answer
 
 
 async def upload_part(exchange: Exchange) -> Response:
     """UploadPart; the size is judged at Complete, since any part may turn out to be the last."""
     number = part_number(exchange)
-    sse.refuse(exchange.headers)
     upload = existing_upload(exchange)
     names.user_metadata(exchange.headers)
     cse.check_part(exchange.headers, upload.headers)
-    body = await exchange.write_body()
-    return answer_part(store_part(exchange, upload, number, body))
+    body = await exchange.write_body(exchange.data_key(upload.data_key))
+    return answer_part(upload, store_part(exchange, upload, number, body))
 
 
 def store_part(exchange: Exchange, upload: Upload, number: int, body: WrittenBody) -> UploadedPart:
@@ -92,9 +94,10 @@ def store_part(exchange: Exchange, upload: Upload, number: int, body: WrittenBod
     return part
 
 
-def answer_part(part: UploadedPart) -> Response:
+def answer_part(upload: Upload, part: UploadedPart) -> Response:
     """What the uploader learns of its part."""
-    return Response(headers={"ETag": f'"{part.etag}"', "x-oss-hash-crc64ecma": str(part.crc64)})
+    facts = {"ETag": f'"{part.etag}"', "x-oss-hash-crc64ecma": str(part.crc64)}
+    return Response(headers=facts | sse.told(upload.headers))
 
 
 def _listed(body: bytes) -> list[tuple[int, str]]:
@@ -145,6 +148,8 @@ def _joined(exchange: Exchange, upload: Upload, parts: list[UploadedPart]) -> St
         tags=upload.tags,
         segments=tuple(segment for part in parts for segment in part.segments),
         headers=upload.headers,
+        data_key=upload.data_key,
+        acl=upload.acl,
     )
 
 
@@ -174,7 +179,7 @@ async def complete(exchange: Exchange) -> Response:
         shown.leaf("Key", exchange.target.key),
         leaf("ETag", f'"{item.etag}"'),
     )
-    answer.headers |= encryption_headers(item.headers)
+    answer.headers |= sse.told(item.headers)
     answer.headers |= {"ETag": f'"{item.etag}"', "x-oss-hash-crc64ecma": str(item.crc64)}
     return answer
 

@@ -3,6 +3,7 @@
 import base64
 import email.utils
 import hashlib
+import mimetypes
 from collections.abc import Mapping
 from urllib.parse import quote, unquote
 
@@ -10,6 +11,7 @@ from ossfs.devserver import conditions, cse, names, ranges, sse, tags
 from ossfs.devserver.bodies import WrittenBody
 from ossfs.devserver.errors import OssError
 from ossfs.devserver.exchange import ARCHIVED, Exchange
+from ossfs.devserver.sse import Encryption
 from ossfs.devserver.storage import StoredObject
 from ossfs.devserver.wire import Response
 
@@ -22,18 +24,18 @@ _STANDARD_HEADERS = (
     "content-language",
     "expires",
 )
+# Those of the library alone: what the machine knows beside them differs from one to the next.
+_TYPES = mimetypes.MimeTypes(filenames=())
 
 
-def stored_headers(headers: Mapping[str, str], bucket: str) -> dict[str, str]:
+def stored_headers(exchange: Exchange, encryption: Encryption | None) -> dict[str, str]:
     """What of a request's headers is kept with the object. Raises the Refusals of its rules."""
+    headers = exchange.headers
     kept = {name: headers[name] for name in _STANDARD_HEADERS if headers.get(name)}
-    kept.setdefault("content-type", "application/octet-stream")
-    return kept | names.user_metadata(headers) | sse.requested(headers, bucket)
-
-
-def encryption_headers(item: Mapping[str, str]) -> dict[str, str]:
-    """The headers of server-side encryption as every answer repeats them."""
-    return {name: item[name] for name in sse.HEADERS if name in item}
+    if "content-type" not in kept:
+        guessed, _ = _TYPES.guess_type(exchange.target.key)
+        kept["content-type"] = guessed or "application/octet-stream"
+    return kept | names.user_metadata(headers) | (encryption.headers() if encryption else {})
 
 
 def etag_of(md5: bytes) -> str:
@@ -45,12 +47,14 @@ async def put_object(exchange: Exchange) -> Response:
     """PutObject."""
     key, headers = exchange.key(), exchange.headers
     conditions.refuse_on_write(headers)
-    kept = stored_headers(headers, exchange.bucket)
+    encryption = exchange.encryption()
+    kept = stored_headers(exchange, encryption)
     cse.check_envelope(headers)
     tag_set = tags.from_header(headers.get("x-oss-tagging"))
-    storage_class = exchange.storage_class()
+    storage_class, acl = exchange.storage_class(), exchange.acl()
     exchange.forbid_overwrite(key)
-    body = await exchange.write_body()
+    data_key = exchange.new_data_key(encryption)
+    body = await exchange.write_body(data_key)
     try:
         # Another request may have created the object while the body arrived.
         exchange.forbid_overwrite(key)
@@ -71,9 +75,11 @@ async def put_object(exchange: Exchange) -> Response:
             tags=tag_set,
             segments=body.segments,
             headers=kept,
+            data_key=data_key.wrapped,
+            acl=acl,
         ),
     )
-    return Response(headers=_put_answer(body) | encryption_headers(kept))
+    return Response(headers=_put_answer(body) | sse.told(kept))
 
 
 def _put_answer(body: WrittenBody) -> dict[str, str]:
@@ -136,13 +142,13 @@ def _overrides(query: Mapping[str, str]) -> dict[str, str]:
 
 async def get_object(exchange: Exchange) -> Response:
     """GetObject."""
-    sse.refuse(exchange.headers)
     item, kind = _resolved(exchange)
     if item.storage_class in ARCHIVED:
         raise OssError("InvalidObjectState", Key=exchange.target.key)
     conditions.check(exchange.headers, "if-", etag=item.etag, modified=item.modified)
     standard = exchange.headers.get("x-oss-range-behavior", "") == "standard"
     part = ranges.resolve(exchange.headers.get("range"), item.size, standard=standard)
+    data_key = exchange.data_key(item.data_key)
     headers = _described(item, kind) | _overrides(exchange.query)
     start, length = part or (0, item.size)
     headers["Content-Length"] = str(length)
@@ -151,7 +157,7 @@ async def get_object(exchange: Exchange) -> Response:
     return Response(
         status=200 if part is None else 206,
         headers=headers,
-        body=exchange.store.bodies.read(item.segments, start, length),
+        body=exchange.store.bodies.read(item.segments, start, length, data_key.clear),
     )
 
 
@@ -181,7 +187,6 @@ async def put_symlink(exchange: Exchange) -> Response:
     """PutSymlink: stores the name of the target, which need not exist."""
     key, headers = exchange.key(), exchange.headers
     conditions.refuse_on_write(headers)
-    sse.refuse(headers)
     target = headers.get(SYMLINK_TARGET, "")
     names.key_bytes(unquote(target))
     exchange.forbid_overwrite(key)
@@ -194,7 +199,8 @@ async def put_symlink(exchange: Exchange) -> Response:
         crc64=None,
         tags=tags.from_header(headers.get("x-oss-tagging")),
         segments=(),
-        headers=stored_headers(headers, exchange.bucket) | {SYMLINK_TARGET: quote(unquote(target))},
+        headers=stored_headers(exchange, None) | {SYMLINK_TARGET: quote(unquote(target))},
+        acl=exchange.acl(),
     )
     exchange.store.put(exchange.bucket, key, item)
     return Response(headers={"ETag": f'"{item.etag}"'})

@@ -13,8 +13,8 @@ from ossfs.devserver.wire import Head
 _SERVICE_HOST = re.compile(r"[^.]*|(oss(-[a-z0-9-]+)?|[a-z0-9-]+\.oss)\.aliyuncs\.com")
 _LATER = frozenset(
     {
-        "accessmonitor", "acl", "append", "callback", "cname", "cors", "encryption", "inventory",
-        "lifecycle", "logging", "meta-query", "objectWorm", "policy", "publicAccessBlock",
+        "accessmonitor", "append", "callback", "cname", "cors", "inventory", "lifecycle",
+        "logging", "meta-query", "objectWorm", "policy", "publicAccessBlock",
         "referer", "replication", "requestPayment", "resourceGroup", "restore", "sequential",
         "transferAcceleration", "versionId", "versioning", "versions", "website", "worm",
         "x-oss-async-process", "x-oss-process", "x-oss-rename", "x-oss-traffic-limit",
@@ -89,6 +89,8 @@ def _bucket_operation(target: Target) -> str:
         if query.get("list-type") == "2":
             return "ListObjectsV2"
         for name, operation in (
+            ("acl", "GetBucketAcl"),
+            ("encryption", "GetBucketEncryption"),
             ("uploads", "ListMultipartUploads"),
             ("bucketInfo", "GetBucketInfo"),
             ("stat", "GetBucketStat"),
@@ -99,6 +101,9 @@ def _bucket_operation(target: Target) -> str:
         return "ListObjects"
     if target.method == "POST" and "delete" in query:
         return "DeleteMultipleObjects"
+    if "encryption" in query:
+        named = {"PUT": "PutBucketEncryption", "DELETE": "DeleteBucketEncryption"}
+        return named.get(target.method, "")
     return {"PUT": "PutBucket", "DELETE": "DeleteBucket"}.get(target.method, "")
 
 
@@ -106,6 +111,8 @@ def _put_operation(target: Target) -> str:
     copy = "x-oss-copy-source" in target.headers
     if "tagging" in target.query:
         return "PutObjectTagging"
+    if "acl" in target.query:
+        return "PutObjectACL"
     if "symlink" in target.query:
         return "PutSymlink"
     if "partNumber" in target.query or "uploadId" in target.query:
@@ -127,6 +134,7 @@ def _object_operation(target: Target) -> str:
         case "GET":
             named = {
                 "tagging": "GetObjectTagging",
+                "acl": "GetObjectACL",
                 "symlink": "GetSymlink",
                 "uploadId": "ListParts",
             }
@@ -142,12 +150,17 @@ def _object_operation(target: Target) -> str:
     return ""
 
 
+def _is_acl_of_bucket(target: Target) -> bool:
+    """Buckets of this server are private and stay so."""
+    return "acl" in target.query and not target.key and target.method == "PUT"
+
+
 def operation_of(target: Target) -> str:
     """Name of the operation, as the vendor's documentation has it.
 
     Raises OssError NotImplemented (known to OSS, not to this server) or MethodNotAllowed.
     """
-    if not _LATER.isdisjoint(target.query):
+    if not _LATER.isdisjoint(target.query) or _is_acl_of_bucket(target):
         raise OssError("NotImplemented")
     if not target.bucket:
         operation = "ListBuckets" if target.method == "GET" else ""

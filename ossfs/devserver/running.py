@@ -150,12 +150,16 @@ class RunningServer:
         """Drops a key of the KMS at once, as if its deletion had been scheduled long ago."""
         self._in_server(lambda server: server.kms.store.delete(key_id))
 
+    def rotate_master_key(self) -> None:
+        """Makes a further version of the key that wraps the data keys of AES256."""
+        self._in_server(lambda server: server.masters.rotate())
+
     def keys(self, bucket: str) -> list[str]:
         """All keys of the bucket in the order of their bytes."""
         return self._in_server(lambda server: server.keys(bucket))
 
     def object_bytes(self, bucket: str, key: str) -> bytes:
-        """What is stored there. Raises KeyError."""
+        """What a client that may do everything reads there. Raises KeyError."""
         return self._in_server(lambda server: server.object_bytes(bucket, key))
 
     def object_headers(self, bucket: str, key: str) -> dict[str, str]:

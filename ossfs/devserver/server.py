@@ -11,23 +11,28 @@ from dataclasses import dataclass
 import trio
 
 from ossfs.devserver import (
+    acls,
     buckets,
     copying,
+    encryption,
     listing,
     multipart,
     names,
     objects,
     routing,
+    sse,
     tagging,
 )
 from ossfs.devserver.auth import Authenticator
 from ossfs.devserver.bodies import BodySlice
-from ossfs.devserver.config import ServerConfig
+from ossfs.devserver.config import Credential, ServerConfig
+from ossfs.devserver.datakeys import DataKeys
 from ossfs.devserver.documents import document, leaf
 from ossfs.devserver.errors import OssError, Refusal
 from ossfs.devserver.exchange import Exchange
 from ossfs.devserver.faults import FaultRule, Faults
 from ossfs.devserver.kms.server import KmsServer
+from ossfs.devserver.masters import Masters
 from ossfs.devserver.routing import Target
 from ossfs.devserver.service import Asked, Service
 from ossfs.devserver.storage import Store
@@ -45,13 +50,17 @@ HANDLERS: dict[str, Handler] = {
     "CompleteMultipartUpload": multipart.complete,
     "CopyObject": copying.copy_object,
     "DeleteBucket": buckets.delete_bucket,
+    "DeleteBucketEncryption": encryption.delete_rule,
     "DeleteMultipleObjects": buckets.delete_objects,
     "DeleteObject": objects.delete_object,
     "DeleteObjectTagging": tagging.delete_tags,
+    "GetBucketAcl": acls.get_bucket_acl,
+    "GetBucketEncryption": encryption.get_rule,
     "GetBucketInfo": buckets.get_bucket_info,
     "GetBucketLocation": buckets.get_bucket_location,
     "GetBucketStat": buckets.get_bucket_stat,
     "GetObject": objects.get_object,
+    "GetObjectACL": acls.get_object_acl,
     "GetObjectMeta": objects.get_object_meta,
     "GetObjectTagging": tagging.get_tags,
     "GetSymlink": objects.get_symlink,
@@ -63,7 +72,9 @@ HANDLERS: dict[str, Handler] = {
     "ListObjectsV2": listing.list_objects_v2,
     "ListParts": multipart.list_parts,
     "PutBucket": buckets.put_bucket,
+    "PutBucketEncryption": encryption.put_rule,
     "PutObject": objects.put_object,
+    "PutObjectACL": acls.put_object_acl,
     "PutObjectTagging": tagging.put_tags,
     "PutSymlink": objects.put_symlink,
     "UploadPart": multipart.upload_part,
@@ -86,12 +97,13 @@ class Server(Service[_OssAsked]):
     def __init__(self, config: ServerConfig) -> None:
         super().__init__(config, faults=Faults(config.faults), latency_ms=config.latency_ms)
         kms_faults = Faults(config.kms_faults)
-        self.store = Store(config.root)
-        try:
+        with contextlib.ExitStack() as opened:
+            self.store = Store(config.root)
+            opened.callback(self.store.close)
+            self.masters = Masters(config.root / "sse" / "masters.json", config.clock)
             self.kms = KmsServer(config, kms_faults)
-        except BaseException:
-            self.store.close()
-            raise
+            opened.pop_all()
+        self._data_keys = DataKeys(self.masters, self.kms)
         self._uploads = Uploads(self.store)
         self._authenticator = Authenticator(config.credentials, config.region, config.clock)
 
@@ -114,11 +126,12 @@ class Server(Service[_OssAsked]):
         return [item.key.decode("utf-8", "surrogateescape") for item in found]
 
     def object_bytes(self, bucket: str, key: str) -> bytes:
-        """What is stored there. Raises KeyError."""
+        """What a client that may do everything reads there. Raises KeyError."""
         item = self.store.object(bucket, key.encode())
         if item is None:
             raise KeyError(key)
-        reading = self.store.bodies.read(item.segments, 0, item.size)
+        data_key = self._data_keys.unwrap(item.data_key, Credential(secret=""))
+        reading = self.store.bodies.read(item.segments, 0, item.size, data_key.clear)
         try:
             return b"".join(reading.pieces())
         finally:
@@ -160,7 +173,9 @@ class Server(Service[_OssAsked]):
 
     async def perform(self, asked: _OssAsked) -> Response:
         """Checks the signature and does what is asked. Raises OssError."""
-        self._authenticator.check(asked.target)
+        caller = self._authenticator.check(asked.target)
+        if asked.operation not in sse.TAKEN_BY:
+            sse.refuse(asked.target.headers)
         exchange = Exchange(
             operation=asked.operation,
             target=asked.target,
@@ -168,7 +183,9 @@ class Server(Service[_OssAsked]):
             connection=asked.connection,
             store=self.store,
             uploads=self._uploads,
+            data_keys=self._data_keys,
             config=self.config,
+            caller=caller,
             now=int(self.config.clock()),
         )
         if asked.operation not in _WITHOUT_BUCKET:

@@ -10,32 +10,46 @@ import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ossfs.devserver.bodies import Bodies, Segment
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS buckets (name TEXT PRIMARY KEY, created INTEGER, storage_class TEXT);
+CREATE TABLE IF NOT EXISTS buckets (
+    name TEXT PRIMARY KEY, created INTEGER, storage_class TEXT, encryption TEXT DEFAULT '{}');
 CREATE TABLE IF NOT EXISTS objects (
     bucket TEXT, key BLOB, size INTEGER, modified INTEGER, etag TEXT, kind TEXT, storage_class TEXT,
-    crc64 TEXT, tags TEXT, segments TEXT, headers TEXT, PRIMARY KEY (bucket, key)) WITHOUT ROWID;
+    crc64 TEXT, tags TEXT, segments TEXT, headers TEXT, data_key TEXT DEFAULT '',
+    acl TEXT DEFAULT 'default', PRIMARY KEY (bucket, key)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS uploads (
     id TEXT PRIMARY KEY, bucket TEXT, key BLOB, initiated INTEGER, storage_class TEXT, tags TEXT,
-    headers TEXT);
+    headers TEXT, data_key TEXT DEFAULT '', acl TEXT DEFAULT 'default');
 CREATE TABLE IF NOT EXISTS parts (
     upload TEXT, number INTEGER, size INTEGER, modified INTEGER, etag TEXT, crc64 TEXT,
     segments TEXT, PRIMARY KEY (upload, number)) WITHOUT ROWID;
 """
+_ADDED = (
+    ("buckets", "encryption", "'{}'"),
+    ("objects", "data_key", "''"),
+    ("objects", "acl", "'default'"),
+    ("uploads", "data_key", "''"),
+    ("uploads", "acl", "'default'"),
+)
+"""Columns that a database of an earlier version lacks: table, name, what earlier rows have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BucketRow:
-    """One bucket; created in seconds since the epoch."""
+    """One bucket; created in seconds since the epoch.
+
+    encryption: the headers of server-side encryption that act where a request has none.
+    """
 
     name: str
     created: int
     storage_class: str
+    encryption: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +66,10 @@ class ListedObject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredObject:
-    """One version of an object; headers are those that come back with it, names in lower case."""
+    """One version of an object; headers are those that come back with it, names in lower case.
+
+    data_key: the wrapped data key of its body (module `datakeys`), empty for a body as it was sent.
+    """
 
     size: int
     modified: int
@@ -63,6 +80,8 @@ class StoredObject:
     tags: Mapping[str, str]
     segments: tuple[Segment, ...]
     headers: Mapping[str, str]
+    data_key: str = ""
+    acl: str = "default"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,9 +122,15 @@ class Store:
         self.db.execute("PRAGMA journal_mode = WAL")
         self.db.execute("PRAGMA synchronous = OFF")
         self.db.executescript(_SCHEMA)
+        self._add_columns()
         self._buckets = {
-            name: BucketRow(name=name, created=created, storage_class=storage_class)
-            for name, created, storage_class in self.db.execute("SELECT * FROM buckets")
+            name: BucketRow(
+                name=name,
+                created=created,
+                storage_class=storage_class,
+                encryption=json.loads(encryption),
+            )
+            for name, created, storage_class, encryption in self.db.execute("SELECT * FROM buckets")
         }
         self.bodies.sweep(self._names_in_use())
 
@@ -113,6 +138,12 @@ class Store:
         """Lets go of the database and of the root directory."""
         self.db.close()
         os.close(self._lock)
+
+    def _add_columns(self) -> None:
+        for table, column, default in _ADDED:
+            present = {row[1] for row in self.db.execute(f"PRAGMA table_info({table})")}
+            if column not in present:
+                self.db.execute(f"ALTER TABLE {table} ADD COLUMN {column} TEXT DEFAULT {default}")
 
     def _names_in_use(self) -> set[str]:
         rows = self.db.execute("SELECT segments FROM objects UNION ALL SELECT segments FROM parts")
@@ -146,8 +177,17 @@ class Store:
     def create_bucket(self, name: str, created: int, storage_class: str = "Standard") -> None:
         """Makes the bucket; one that exists stays as it is."""
         if name not in self._buckets:
-            self.db.execute("INSERT INTO buckets VALUES (?, ?, ?)", (name, created, storage_class))
-            self._buckets[name] = BucketRow(name=name, created=created, storage_class=storage_class)
+            row = (name, created, storage_class, "{}")
+            self.db.execute("INSERT INTO buckets VALUES (?, ?, ?, ?)", row)
+            self._buckets[name] = BucketRow(
+                name=name, created=created, storage_class=storage_class, encryption={}
+            )
+
+    def set_bucket_encryption(self, name: str, encryption: Mapping[str, str]) -> None:
+        """Replaces the default rule of the bucket; an empty one is none."""
+        column = json.dumps(dict(encryption))
+        self.db.execute("UPDATE buckets SET encryption = ? WHERE name = ?", (column, name))
+        self._buckets[name] = replace(self._buckets[name], encryption=dict(encryption))
 
     def delete_bucket(self, name: str) -> None:
         """Drops an empty bucket."""
@@ -169,13 +209,14 @@ class Store:
     def object(self, bucket: str, key: bytes) -> StoredObject | None:
         """The current version, None if there is none."""
         row = self.db.execute(
-            "SELECT size, modified, etag, kind, storage_class, crc64, tags, segments, headers"
-            " FROM objects WHERE bucket = ? AND key = ?",
+            "SELECT size, modified, etag, kind, storage_class, crc64, tags, segments, headers,"
+            " data_key, acl FROM objects WHERE bucket = ? AND key = ?",
             (bucket, key),
         ).fetchone()
         if row is None:
             return None
-        size, modified, etag, kind, storage_class, crc64, tags, segments, headers = row
+        size, modified, etag, kind, storage_class, crc64, tags, segments, headers, *rest = row
+        data_key, acl = rest
         return StoredObject(
             size=size,
             modified=modified,
@@ -186,6 +227,8 @@ class Store:
             tags=json.loads(tags),
             segments=unpack_segments(segments),
             headers=json.loads(headers),
+            data_key=data_key,
+            acl=acl,
         )
 
     def put(self, bucket: str, key: bytes, item: StoredObject) -> None:
@@ -197,7 +240,7 @@ class Store:
     def insert(self, bucket: str, key: bytes, item: StoredObject) -> None:
         """Writes the row; the caller removes the body of the one it replaces."""
         self.db.execute(
-            "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 bucket,
                 key,
@@ -210,6 +253,8 @@ class Store:
                 json.dumps(dict(item.tags)),
                 pack_segments(item.segments),
                 json.dumps(dict(item.headers)),
+                item.data_key,
+                item.acl,
             ),
         )
 
@@ -230,6 +275,12 @@ class Store:
         self.db.execute(
             "UPDATE objects SET tags = ? WHERE bucket = ? AND key = ?",
             (json.dumps(dict(tags)), bucket, key),
+        )
+
+    def set_acl(self, bucket: str, key: bytes, acl: str) -> None:
+        """Replaces the ACL; Last-Modified stays."""
+        self.db.execute(
+            "UPDATE objects SET acl = ? WHERE bucket = ? AND key = ?", (acl, bucket, key)
         )
 
     def scan(self, bucket: str, start: bytes, end: bytes | None, limit: int) -> list[ListedObject]:

@@ -11,7 +11,10 @@ from ossfs.devserver.storage import Store, StoredObject, pack_segments, unpack_s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upload:
-    """An upload that was initiated and neither completed nor aborted."""
+    """An upload that was initiated and neither completed nor aborted.
+
+    data_key: the wrapped data key that all its parts share, empty for parts as they are sent.
+    """
 
     id: str
     bucket: str
@@ -20,6 +23,8 @@ class Upload:
     storage_class: str
     tags: Mapping[str, str]
     headers: Mapping[str, str]
+    data_key: str
+    acl: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,11 +39,13 @@ class UploadedPart:
     segments: tuple[Segment, ...]
 
 
-_UPLOAD = "SELECT id, bucket, key, initiated, storage_class, tags, headers FROM uploads"
+_UPLOAD = (
+    "SELECT id, bucket, key, initiated, storage_class, tags, headers, data_key, acl FROM uploads"
+)
 
 
-def _upload_of(row: tuple[str, str, bytes, int, str, str, str]) -> Upload:
-    upload_id, bucket, key, initiated, storage_class, tags, headers = row
+def _upload_of(row: tuple[str, str, bytes, int, str, str, str, str, str]) -> Upload:
+    upload_id, bucket, key, initiated, storage_class, tags, headers, data_key, acl = row
     return Upload(
         id=upload_id,
         bucket=bucket,
@@ -47,6 +54,8 @@ def _upload_of(row: tuple[str, str, bytes, int, str, str, str]) -> Upload:
         storage_class=storage_class,
         tags=json.loads(tags),
         headers=json.loads(headers),
+        data_key=data_key,
+        acl=acl,
     )
 
 
@@ -66,11 +75,13 @@ class Uploads:
         storage_class: str,
         tags: Mapping[str, str],
         headers: Mapping[str, str],
+        data_key: str,
+        acl: str,
     ) -> str:
         """Begins an upload and returns its id."""
         upload_id = secrets.token_hex(16).upper()
         self._db.execute(
-            "INSERT INTO uploads VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO uploads VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 upload_id,
                 bucket,
@@ -79,6 +90,8 @@ class Uploads:
                 storage_class,
                 json.dumps(dict(tags)),
                 json.dumps(dict(headers)),
+                data_key,
+                acl,
             ),
         )
         return upload_id

@@ -12,7 +12,7 @@ from tests.contract.material import ENVELOPE, KIB, PLAIN, key, names_of, some_by
 
 
 class ObjectContract:
-    """Subclasses give the fixture `store`: an empty bucket."""
+    """Subclasses give the fixtures `store`, an empty bucket, and `kms_key`, a key of its KMS."""
 
     async def test_what_was_put_comes_back_whole(self, store: ObjectStore) -> None:
         for body in (b"", b"x", some_bytes(300 * KIB)):
@@ -40,11 +40,11 @@ class ObjectContract:
         assert stored.etag == hashlib.md5(body).hexdigest().upper()
         assert stored.crc64 == fastcrc.crc64.xz(body)
 
-    async def test_head_and_get_tell_the_same(self, store: ObjectStore) -> None:
+    async def test_head_and_get_tell_the_same(self, store: ObjectStore, kms_key: str) -> None:
         options = PutOptions(
             metadata={"Mode": "33188", "xattr": "", "name": "\u00fcml\u00e4ut"},
             tags={"ossfs.attr": "1:33188:0:0", "a b": "+=/"},
-            encryption=ServerEncryption(algorithm="KMS", key_id="some-key"),
+            encryption=ServerEncryption(algorithm="KMS", key_id=kms_key),
             storage_class="IA",
             content_type="application/x-directory",
         )
@@ -218,9 +218,9 @@ class ObjectContract:
         assert await store.get_tags(key("b")) == {}
 
     async def test_a_copy_drops_server_encryption_and_storage_class_unless_restated(
-        self, store: ObjectStore
+        self, store: ObjectStore, kms_key: str
     ) -> None:
-        encryption = ServerEncryption(algorithm="KMS", key_id="k")
+        encryption = ServerEncryption(algorithm="KMS", key_id=kms_key)
         await store.put(key("a"), b"", PutOptions(encryption=encryption, storage_class="IA"))
         await store.copy(key("a"), key("b"))
         dropped = await store.head(key("b"))

@@ -9,5 +9,9 @@ from tests.contract.suite import Contract
 
 class TestMemoryStore(Contract):
     @pytest.fixture
+    def kms_key(self) -> str:
+        return "some-key"
+
+    @pytest.fixture
     def store(self) -> ObjectStore:
         return MemoryStore()

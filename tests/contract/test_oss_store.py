@@ -12,6 +12,10 @@ from tests.contract.suite import Contract
 
 class TestOssStore(Contract):
     @pytest.fixture
+    def kms_key(self, server: RunningServer) -> str:
+        return server.create_key()
+
+    @pytest.fixture
     async def store(
         self, server: RunningServer, bucket: str, lasting: EnvironmentCredentials
     ) -> AsyncIterator[OssStore]:

@@ -9,6 +9,7 @@ import alibabacloud_oss_v2 as oss
 import oss2
 
 from tests.devserver.clients import STS_SECRET, Clients, Clock
+from tests.devserver.kms_clients import KmsClients
 
 P = "x-oss-meta-client-side-encryption-"
 ENVELOPE = {
@@ -150,6 +151,41 @@ def sts(key_id: str, token: str) -> Cause:
     return lambda clients, key: clients.v2(
         key_id=key_id, secret=STS_SECRET, token=token
     ).get_object(oss.GetObjectRequest(bucket="bkt", key=key))
+
+
+def kms(key_id: str) -> dict[str, str]:
+    """Headers that ask for this key of the KMS."""
+    return {
+        "x-oss-server-side-encryption": "KMS",
+        "x-oss-server-side-encryption-key-id": key_id,
+    }
+
+
+def put_under_key(state: str) -> Cause:
+    """A put under a key in that state."""
+
+    def cause(clients: Clients, key: str) -> Any:
+        client = KmsClients(clients.server)
+        origin = "EXTERNAL" if state == "PendingImport" else "Aliyun_KMS"
+        key_id = client.sdk("CreateKey", Origin=origin)["KeyMetadata"]["KeyId"]
+        if state == "Disabled":
+            client.sdk("DisableKey", KeyId=key_id)
+        if state == "PendingDeletion":
+            client.sdk("ScheduleKeyDeletion", KeyId=key_id, PendingWindowInDays=7)
+        return clients.bucket.put_object(key, b"1", headers=kms(key_id))
+
+    return cause
+
+
+def put_without_kms(clients: Clients, key: str) -> Any:
+    clients.server.add_kms_fault("op=GenerateDataKey,times=1,code=Forbidden.KmsServiceNotEnabled")
+    headers = {"x-oss-server-side-encryption": "KMS"}
+    return clients.bucket.put_object(key, b"1", headers=headers)
+
+
+def put_rule(algorithm: str, key_id: str = "", data_algorithm: str = "") -> Cause:
+    rule = oss2.models.ServerSideEncryptionRule(algorithm, key_id, data_algorithm)
+    return lambda clients, key: clients.bucket.put_bucket_encryption(rule)
 
 
 def copy_encrypted(clients: Clients, key: str) -> Any:

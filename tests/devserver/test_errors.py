@@ -24,6 +24,7 @@ from tests.devserver.causes import (
     delete_full_bucket,
     fail_inside,
     initiate,
+    kms,
     large_copy,
     link_to_link,
     link_to_nothing,
@@ -32,7 +33,10 @@ from tests.devserver.causes import (
     not_modified,
     overwrite,
     part_after,
+    put_rule,
     put_then_get,
+    put_under_key,
+    put_without_kms,
     sts,
     touch_encrypted,
     upload,
@@ -105,6 +109,7 @@ CASES = [
         lambda clients, key: clients.oss2(oss2.AnonymousAuth()).get_object(key),
         "0003-00000001",
     ),
+    Case("AliasNotFound", 404, put(**kms("alias/missing"))),
     Case("BucketNotEmpty", 409, delete_full_bucket),
     Case(
         "EntityTooLarge",
@@ -152,7 +157,27 @@ CASES = [
     ),
     Case("InvalidDigest", 400, v2_put(content_md5="1B2M2Y8AsgTpgAmY7PhCfg==")),
     Case("InvalidDigest", 400, v2_put(content_md5="no base64")),
-    Case("InvalidEncryptionAlgorithmError", 400, v2_put(server_side_encryption="DES")),
+    Case("InvalidArgument", 400, put(**kms("")), "0005-00000205"),
+    Case("InvalidArgument", 400, put(x_oss_server_side_encryption_key_id="1")),
+    Case("InvalidArgument", 400, put(x_oss_object_acl="everybody")),
+    Case("InvalidArgument", 400, put_rule("AES256", "some-key"), "0005-00000204"),
+    Case("InvalidArgument", 400, put_rule("AES256", data_algorithm="SM4")),
+    Case(
+        "InvalidArgument",
+        400,
+        lambda clients, key: clients.bucket.upload_part(
+            key, "x", 1, b"", headers={"x-oss-server-side-encryption": "AES256"}
+        ),
+        "0005-00000002",
+    ),
+    Case(
+        "InvalidEncryptionAlgorithmError",
+        400,
+        v2_put(server_side_encryption="DES"),
+        "0005-00000003",
+    ),
+    Case("InvalidEncryptionAlgorithmError", 400, put_rule("DES"), "0005-00000003"),
+    Case("InvalidEncryptionAlgorithmError", 400, put_rule("KMS", "", "DES"), "0005-00000203"),
     cse_put(401, without("key")),
     cse_put(402, without("start")),
     cse_put(403, without("cek-alg")),
@@ -214,6 +239,20 @@ CASES = [
             key, clients.bucket.init_multipart_upload(key).upload_id, []
         ),
     ),
+    Case("KeyDisabled", 409, put_under_key("Disabled"), "0005-00000214"),
+    Case("KeyNotFound", 404, put(**kms("no-such-key")), "0005-00000208"),
+    Case("KeyPendingDeletion", 409, put_under_key("PendingDeletion"), "0005-00000215"),
+    Case("KeyPendingImport", 409, put_under_key("PendingImport")),
+    Case("KmsServiceNotEnabled", 403, put_without_kms, "0005-00000218"),
+    Case(
+        "MalformedXML",
+        400,
+        lambda clients, key: clients.invoke(
+            "PUT",
+            query={"encryption": ""},
+            body=b"<ServerSideEncryptionRule></ServerSideEncryptionRule>",
+        ),
+    ),
     Case(
         "MalformedXML",
         400,
@@ -242,6 +281,11 @@ CASES = [
     Case("NoSuchKey", 404, lambda clients, key: clients.bucket.head_object(key)),
     Case("NoSuchKey", 404, lambda clients, key: clients.bucket.get_object_tagging(key)),
     Case(
+        "NoSuchServerSideEncryptionRule",
+        404,
+        lambda clients, key: clients.bucket.get_bucket_encryption(),
+    ),
+    Case(
         "NoSuchUpload",
         404,
         lambda clients, key: clients.bucket.abort_multipart_upload(key, "ABC"),
@@ -255,6 +299,7 @@ CASES = [
         "0017-00000245",
     ),
     Case("NotImplemented", 400, lambda clients, key: clients.bucket.append_object(key, 0, b"1")),
+    Case("NotImplemented", 400, lambda clients, key: clients.bucket.put_bucket_acl("private")),
     Case("NotModified", 304, not_modified),
     Case("NotSymlink", 400, no_link),
     Case(

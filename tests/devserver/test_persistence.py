@@ -1,10 +1,12 @@
 """Data outlives the server, however it ends."""
 
+import contextlib
 import hashlib
 import itertools
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -103,6 +105,37 @@ def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
         assert bucket.get_object_tagging("key 文").tag_set.tagging_rule == {"k": "v"}
         bucket.complete_multipart_upload("mp", upload_id, [oss2.models.PartInfo(1, etag)])
         assert bucket.get_object("mp").read() == part
+
+
+def test_what_an_earlier_version_has_stored_is_read(tmp_path: Path) -> None:
+    """Its database lacks columns, and its bodies are plain, whatever their headers say."""
+    with RunningServer(settings(tmp_path), buckets=["bkt"]) as server:
+        bucket = Clients(server).bucket
+        bucket.put_object("k", b"body")
+        upload_id = bucket.init_multipart_upload("mp").upload_id
+        etag = bucket.upload_part("mp", upload_id, 1, b"part").etag
+    told = json.dumps({"content-type": "a/b", "x-oss-server-side-encryption": "AES256"})
+    with contextlib.closing(sqlite3.connect(tmp_path / "index.sqlite")) as index, index:
+        for table, column in (
+            ("buckets", "encryption"),
+            ("objects", "data_key"),
+            ("objects", "acl"),
+            ("uploads", "data_key"),
+            ("uploads", "acl"),
+        ):
+            index.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+        for table in ("objects", "uploads"):
+            index.execute(f"UPDATE {table} SET headers = ?", (told,))
+    with RunningServer(settings(tmp_path)) as server:
+        bucket = Clients(server).bucket
+        assert bucket.get_object("k").read() == b"body"
+        assert bucket.get_object_acl("k").acl == "default"
+        bucket.copy_object("bkt", "k", "copy", headers={"x-oss-server-side-encryption": "AES256"})
+        assert bucket.get_object("copy").read() == b"body"
+        bucket.complete_multipart_upload("mp", upload_id, [oss2.models.PartInfo(1, etag)])
+        assert bucket.get_object("mp").read() == b"part"
+        with pytest.raises(oss2.exceptions.ServerError, match="NoSuchServerSideEncryptionRule"):
+            bucket.get_bucket_encryption()
 
 
 def test_one_root_serves_one_server_at_a_time(tmp_path: Path) -> None:

@@ -7,10 +7,10 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ossfs.devserver.documents import ACCOUNT
 from ossfs.devserver.kms.errors import KmsError, invalid, missing
 from ossfs.devserver.kms.keystore import Key, KeyStore, KeyVersion
 
-ACCOUNT = "1000000000000001"
 _MAX_CONTEXT_CHARACTERS = 8192
 _MAX_PAGE = 100
 

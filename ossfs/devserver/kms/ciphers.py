@@ -29,7 +29,8 @@ def version_of(blob: bytes) -> str | None:
     return identity.decode() if _UUID.fullmatch(identity) else None
 
 
-def _sealed(version: KeyVersion, plaintext: str, context: bytes) -> str:
+def sealed(version: KeyVersion, plaintext: str, context: bytes) -> str:
+    """The blob, in base64. Raises KmsError Rejected.PendingImport."""
     nonce = secrets.token_bytes(_NONCE_BYTES)
     identity = version.id.encode()
     ciphertext = AESGCM(material_of(version)).encrypt(
@@ -38,7 +39,7 @@ def _sealed(version: KeyVersion, plaintext: str, context: bytes) -> str:
     return base64.b64encode(identity + nonce + ciphertext).decode()
 
 
-def _opened(call: Call, context: bytes) -> tuple[str, KeyVersion]:
+def opened(call: Call, context: bytes) -> tuple[str, KeyVersion]:
     """The plaintext in CiphertextBlob and the version that encrypted it. Raises KmsError."""
     blob = call.encoded("CiphertextBlob")
     identity = version_of(blob)
@@ -63,7 +64,7 @@ def _opened(call: Call, context: bytes) -> tuple[str, KeyVersion]:
 def _encrypted(call: Call, key: Key, plaintext: str, context: bytes) -> Answer:
     version = call.store.primary(key.id)
     return {
-        "CiphertextBlob": _sealed(version, plaintext, context),
+        "CiphertextBlob": sealed(version, plaintext, context),
         "KeyId": key.id,
         "KeyVersionId": version.id,
     }
@@ -96,12 +97,12 @@ async def encrypt(call: Call) -> Answer:
 
 async def decrypt(call: Call) -> Answer:
     """Decrypt, with the version that encrypted."""
-    plaintext, version = _opened(call, call.context())
+    plaintext, version = opened(call, call.context())
     return {"Plaintext": plaintext, "KeyId": version.key, "KeyVersionId": version.id}
 
 
 async def re_encrypt(call: Call) -> Answer:
     """ReEncrypt: from one key, version or context to another; the plaintext stays inside."""
-    plaintext, _ = _opened(call, call.context("SourceEncryptionContext"))
+    plaintext, _ = opened(call, call.context("SourceEncryptionContext"))
     key = call.usable_key("DestinationKeyId")
     return _encrypted(call, key, plaintext, call.context("DestinationEncryptionContext"))

@@ -1,6 +1,7 @@
 """Actions on keys: create, describe, list, switch, delete, and add versions."""
 
-from ossfs.devserver.kms.call import ACCOUNT, Answer, Call, check_usable, iso_time
+from ossfs.devserver.documents import ACCOUNT
+from ossfs.devserver.kms.call import Answer, Call, check_usable, iso_time
 from ossfs.devserver.kms.errors import KmsError
 from ossfs.devserver.kms.keystore import Key, KeyVersion
 

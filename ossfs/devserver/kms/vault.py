@@ -1,11 +1,12 @@
 """Encryption at rest: what the KMS keeps is sealed under a root key in a file of its own."""
 
-import os
 import secrets
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from ossfs.devserver import keyfiles
 
 _KEY_BYTES = 32
 _NONCE_BYTES = 12
@@ -19,7 +20,7 @@ class Vault:
 
     def __init__(self, path: Path) -> None:
         if not path.exists():
-            _write_whole(path, secrets.token_bytes(_KEY_BYTES))
+            keyfiles.write(path, secrets.token_bytes(_KEY_BYTES))
         root_key = path.read_bytes()
         if len(root_key) != _KEY_BYTES:
             raise OSError(f"{path} is no root key")
@@ -37,12 +38,3 @@ class Vault:
             return self._cipher.decrypt(nonce, ciphertext, purpose.encode())
         except (InvalidTag, ValueError):
             return None
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    """A kill leaves no part of a root key, under which nothing could be opened later."""
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}")
-    unfinished.unlink(missing_ok=True)
-    with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
-    unfinished.replace(path)
