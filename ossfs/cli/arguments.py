@@ -9,10 +9,12 @@ from typing import NoReturn
 
 from ossfs.cli.mount_options import read_mount_options
 from ossfs.config.options import Option, did_you_mean, options_of
-from ossfs.config.resolve import Written
+from ossfs.config.resolve import TABLE, Written
 from ossfs.config.sections import Connection, Keys, Log, MountOptions, Transfer, Where
 from ossfs.config.server_side import ServerSide
+from ossfs.config.sources import secret_in
 from ossfs.errors import UsageError
+from ossfs.keys import private_file
 
 GROUPS: Mapping[str, Sequence[Option]] = {
     "where the bucket is": options_of(Where),
@@ -115,7 +117,8 @@ def _help(known: Option) -> str:
 def written(arguments: argparse.Namespace) -> Written:
     """What people wrote for this command: its arguments, the environment and the TOML file.
 
-    Raises UsageError if the TOML file cannot be read.
+    Raises UsageError if the TOML file cannot be read, KeyProblem if it holds a secret and is open
+    to others.
     """
     return Written(
         pairs=arguments.pairs,
@@ -129,13 +132,19 @@ def written(arguments: argparse.Namespace) -> Written:
 def _config_file(named: str | None) -> tuple[Path, str] | None:
     for path in [Path(named).absolute()] if named else _default_files():
         try:
-            return path, path.read_text(encoding="utf-8")
+            file = private_file.read(path)
+            text = file.content.decode()
         except (FileNotFoundError, NotADirectoryError):
             if named:
                 raise UsageError(f"--config: {path} does not exist") from None
+            continue
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "is not UTF-8"
             raise UsageError(f"{path}: cannot be read: {reason}") from error
+        secret = secret_in(text, TABLE)
+        if secret:
+            file.require_private(secret)
+        return path, text
     return None
 
 

@@ -12,6 +12,7 @@ from ossfs.config.address import kms_endpoint_of, parse_endpoint, parse_region
 from ossfs.errors import KeyProblem, UsageError
 from ossfs.keys import keyring_editing, keyring_file
 from ossfs.keys.keyring_file import AesEntry, Entry, KmsEntry, RsaEntry
+from ossfs.keys.kms_context import read_context
 from ossfs.keys.masters import load_file
 
 
@@ -47,7 +48,13 @@ def configure(parser: CommandParser) -> None:
         default="single",
         help="how the KMS's ciphertext is stored [single]",
     )
-    new.add_argument("--kms-context", metavar="JSON", help="encryption context")
+    context = new.add_mutually_exclusive_group()
+    context.add_argument(
+        "--kms-context", metavar="JSON", help="encryption context, as far as it is no secret"
+    )
+    context.add_argument(
+        "--kms-context-file", type=Path, metavar="FILE", help="file with the encryption context"
+    )
     new.add_argument("--matdesc", metavar="JSON", help="description stored with each file")
     new.add_argument("--active", action="store_true", help="from now on it encrypts new files")
 
@@ -83,6 +90,8 @@ def _add(arguments: argparse.Namespace) -> int:
     entry = _entry(arguments)
     if not isinstance(entry, KmsEntry):
         load_file(entry)
+    elif entry.context_file is not None:
+        read_context(entry.context_file)
     keyring_editing.add(arguments.keyring, entry, active=arguments.active)
     active = keyring_file.read(arguments.keyring).active
     print(
@@ -107,12 +116,14 @@ def _entry(arguments: argparse.Namespace) -> Entry:
         )
     if arguments.aes_key is not None:
         return AesEntry(name=name, file=arguments.aes_key.absolute(), matdesc=matdesc)
+    context_file = arguments.kms_context_file
     return KmsEntry(
         name=name,
         key_id=arguments.kms_key_id,
         endpoint=arguments.kms_endpoint,
         coding=arguments.kms_coding,
         context=_json(arguments.kms_context, "--kms-context", values.context),
+        context_file=None if context_file is None else context_file.absolute(),
         matdesc=matdesc,
     )
 

@@ -4,7 +4,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from ossfs.config.resolve import TABLE
 from ossfs.errors import UsageError
+from ossfs.keys import private_file
 
 _BETWEEN = re.compile(r"(?<!\\),")
 
@@ -35,7 +37,8 @@ _GENERIC = {
 def read_mount_options(text: str) -> Iterator[tuple[str, str]]:
     """Options of one `-o` as name and text; names with `_` for `-` are understood as well.
 
-    A switch has the text "on". Raises UsageError if an @file cannot be read.
+    A switch has the text "on". Raises UsageError if an @file cannot be read, KeyProblem if it holds
+    a secret and is open to others.
     """
     for item in filter(None, _BETWEEN.split(text)):
         name, equals, value = item.replace("\\,", ",").partition("=")
@@ -44,7 +47,8 @@ def read_mount_options(text: str) -> Iterator[tuple[str, str]]:
         if name in _GENERIC and not equals:
             yield _GENERIC[name]
             continue
-        yield name.replace("_", "-"), _value(name, value) if equals else "on"
+        name = name.replace("_", "-")
+        yield name, _value(name, value) if equals else "on"
 
 
 def _value(name: str, value: str) -> str:
@@ -52,7 +56,11 @@ def _value(name: str, value: str) -> str:
         return value
     path = value.removeprefix("@")
     try:
-        return Path(path).read_text(encoding="utf-8").rstrip("\n")
+        file = private_file.read(Path(path))
+        text = file.content.decode().rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "is not UTF-8"
         raise UsageError(f"-o {name}: {path} cannot be read: {reason}") from error
+    if name in TABLE and TABLE[name].is_secret:
+        file.require_private(name)
+    return text

@@ -56,6 +56,11 @@ class Option:
         """Whether its value names a file or directory of this machine."""
         return self.read is values.path
 
+    @property
+    def is_secret(self) -> bool:
+        """Whether its value may be a secret, and what holds it must be its owner's alone."""
+        return self.read is values.context
+
 
 def option(
     read: Reader,

@@ -85,6 +85,21 @@ def from_toml(text: str, path: Path, bucket: str, table: Mapping[str, Option]) -
     return found
 
 
+def secret_in(text: str, table: Mapping[str, Option]) -> str:
+    """The first option with a secret value in a TOML file, for whichever bucket; "" if none is.
+
+    What is no TOML holds nothing here: `from_toml` says what is wrong with it.
+    """
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return ""
+    buckets = document.get(_BUCKETS)
+    sections = [document, *(buckets.values() if isinstance(buckets, dict) else ())]
+    names = (name for section in sections if isinstance(section, dict) for name in section)
+    return next((name for name in names if name in table and table[name].is_secret), "")
+
+
 def _read_section(
     section: Mapping[str, object], where: str, base: Path, table: Mapping[str, Option]
 ) -> Settings:

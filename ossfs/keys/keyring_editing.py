@@ -15,7 +15,8 @@ from dataclasses import fields
 from pathlib import Path
 
 from ossfs.errors import KeyProblem
-from ossfs.keys.keyring_file import Entry, KeyringFile, is_name, parse, read_text
+from ossfs.keys import private_file
+from ossfs.keys.keyring_file import Entry, KeyringFile, is_name, parse, read_with_text
 
 _ACTIVE = re.compile(r"^[ \t]*active[ \t]*=.*$", re.MULTILINE)
 _HEADER = re.compile(
@@ -36,8 +37,7 @@ def add(path: Path, entry: Entry, *, active: bool) -> None:
         _expected(path, text)
         _store(path, text)
         return
-    text = read_text(path)
-    before = parse(text, path)
+    text, before = read_with_text(path)
     if any(known.name == entry.name for known in before.entries):
         raise KeyProblem(f"{path}: there is a key {entry.name} already")
     changed = f"{text.rstrip()}\n\n{_section(entry)}"
@@ -47,13 +47,14 @@ def add(path: Path, entry: Entry, *, active: bool) -> None:
     wanted = (entry.name if active else before.active, before.entries)
     if (after.active, after.entries[:-1]) != wanted or after.entries[-1] != entry:
         raise _by_hand(path)
+    if after.holds_context:
+        private_file.read(path).require_private("a context then")
     _store(path, changed)
 
 
 def remove(path: Path, name: str) -> None:
     """Take the key *name* out; the file with the key itself stays. Raises KeyProblem."""
-    text = read_text(path)
-    before = parse(text, path)
+    text, before = read_with_text(path)
     before.named(name)
     if name == before.active:
         raise KeyProblem(f"{path}: {name} is the active key; set `active` to another one first")

@@ -11,7 +11,8 @@
     kind = "aes"
     file = "archive.key"
 
-It names files and holds no secret. Relative file names are relative to its own folder.
+It names files and holds no secret, unless a KMS key has its `context` in it instead of in a
+`context-file`: then it must be its owner's alone. Relative file names are relative to its folder.
 """
 
 import json
@@ -25,6 +26,8 @@ from typing import Any, ClassVar
 from ossfs.config import values
 from ossfs.config.options import did_you_mean
 from ossfs.errors import KeyProblem
+from ossfs.keys import private_file
+from ossfs.keys.private_file import PrivateFile
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -55,7 +58,8 @@ class AesEntry:
 class KmsEntry:
     """A key in a KMS.
 
-    key_id: id, ARN or alias; endpoint, ca_bundle: None for the usual ones.
+    key_id: id, ARN or alias; endpoint, ca_bundle: None for the usual ones; context_file: takes the
+    place of the context.
 
     coding: "single" or "double"; "deprecated" where that form is written, never in the file.
     """
@@ -66,6 +70,7 @@ class KmsEntry:
     endpoint: str | None = None
     coding: str = "single"
     context: Mapping[str, str] = field(default_factory=dict, repr=False)
+    context_file: Path | None = None
     ca_bundle: Path | None = None
     matdesc: Mapping[str, str] = field(default_factory=dict)
 
@@ -81,6 +86,11 @@ class KeyringFile:
     active: str
     entries: tuple[Entry, ...]
 
+    @property
+    def holds_context(self) -> bool:
+        """Whether the file itself holds what may be a secret."""
+        return any(isinstance(entry, KmsEntry) and entry.context for entry in self.entries)
+
     def named(self, name: str) -> Entry:
         """The entry of this name. Raises KeyProblem."""
         for entry in self.entries:
@@ -92,18 +102,29 @@ class KeyringFile:
 
 def read(path: Path) -> KeyringFile:
     """The keyring in *path*. Raises KeyProblem with one line that says what is wrong."""
-    return parse(read_text(path), path)
+    return read_with_text(path)[1]
 
 
-def read_text(path: Path) -> str:
-    """The text of a keyring file. Raises KeyProblem."""
+def read_with_text(path: Path) -> tuple[str, KeyringFile]:
+    """The text of a keyring file, and what it says. Raises KeyProblem."""
+    file = _read(path)
     try:
-        return path.read_text(encoding="utf-8")
+        text = file.content.decode()
+    except UnicodeDecodeError:
+        raise KeyProblem(f"{path} cannot be read: it is not UTF-8") from None
+    ring = parse(text, path)
+    if ring.holds_context:
+        file.require_private("a context")
+    return text, ring
+
+
+def _read(path: Path) -> PrivateFile:
+    try:
+        return private_file.read(path)
     except FileNotFoundError:
         raise KeyProblem(f"{path} does not exist; `ossfs key add` makes a keyring") from None
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise KeyProblem(f"{path} cannot be read: {reason}") from error
+    except OSError as error:
+        raise KeyProblem(f"{path} cannot be read: {error.strerror}") from error
 
 
 def parse(text: str, path: Path) -> KeyringFile:
@@ -175,6 +196,7 @@ _FIELDS: Mapping[str, Mapping[str, Read]] = {
         "endpoint": _text,
         "coding": _choice("single", "double"),
         "context": _strings,
+        "context-file": _file,
         "ca-bundle": _file,
         "matdesc": _matdesc,
     },
@@ -208,4 +230,6 @@ def _entry(name: str, table: object, path: Path) -> Entry:
             found[key.replace("-", "_")] = read(value, path.parent)
         except ValueError as error:
             raise KeyProblem(f"{where}: {key}: {error}") from None
+    if "context" in found and "context_file" in found:
+        raise KeyProblem(f"{where}: takes context or context-file, not both")
     return _CLASSES[str(kind)](name=name, **found)

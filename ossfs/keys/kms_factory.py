@@ -12,6 +12,7 @@ from ossfs.errors import KeyProblem
 from ossfs.keys.keyring_file import KmsEntry
 from ossfs.keys.kms import KmsMasterKey
 from ossfs.keys.kms_client import AccessKeySource, KmsClient, Pause
+from ossfs.keys.kms_context import read_context
 from ossfs.keys.kms_signing import Sign, acs3, rpc_v1
 
 _SIGNATURES: dict[str, Sign] = {"acs3": acs3, "rpc-v1": rpc_v1}
@@ -57,11 +58,12 @@ class KmsFactory:
 
     def __call__(self, entry: KmsEntry) -> KmsMasterKey:
         """The key that *entry* names; nothing is asked yet. Raises KeyProblem, UsageError."""
+        file = entry.context_file
         return KmsMasterKey(
             self._client(entry),
             entry.key_id,
             coding=entry.coding,
-            context=entry.context,
+            context=entry.context if file is None else read_context(file),
             name=entry.name,
             matdesc=entry.matdesc,
             strict=self._settings.strict,

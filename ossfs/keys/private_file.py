@@ -29,22 +29,24 @@ class PrivateFile:
     content: bytes = field(repr=False)
     found: os.stat_result = field(repr=False)
 
-    def require_private(self) -> None:
+    def require_private(self, holds: str = "") -> None:
         """Raises KeyProblem if others may read or change it, or if it belongs to somebody else.
 
+        holds: the secret in it, for the message, where the kind of file does not tell.
         Root and the user whose process this is may own it. A pipe (/dev/fd/N, <(command)) or a
         device is nobody's file, so that its mode says nothing.
         """
         if not stat.S_ISREG(self.found.st_mode):
             return
+        name = f"{self.path} holds {holds} and" if holds else f"{self.path}"
         me, owner = os.geteuid(), self.found.st_uid
         mode = stat.S_IMODE(self.found.st_mode)
         if owner not in {0, me}:
             remedy = f"`sudo chown {me} {self._quoted}` makes it yours"
-            raise KeyProblem(f"{self.path} belongs to another user (uid {owner}); {remedy}")
+            raise KeyProblem(f"{name} belongs to another user (uid {owner}); {remedy}")
         if mode & _OTHERS:
             remedy = f"`chmod 600 {self._quoted}` makes it its owner's alone"
-            raise KeyProblem(f"{self.path} is open to others (mode {mode:04o}); {remedy}")
+            raise KeyProblem(f"{name} is open to others (mode {mode:04o}); {remedy}")
 
     @property
     def _quoted(self) -> str:

@@ -110,6 +110,23 @@ def test_a_kms_key_is_asked_where_its_entry_the_options_or_the_region_say(
     assert server.access_key_secret not in output.out + output.err
 
 
+def test_a_context_file_is_named_in_the_keyring_and_its_content_is_not(
+    capsys: pytest.CaptureFixture[str], keys: Path
+) -> None:
+    file = write_private(keys / "context.json", '{"x-passphrase": "open sesame"}')
+    cloud = ("add", "cloud", "--kms-key-id", "alias/a", "--kms-context-file", "context.json")
+    assert run(*cloud) == 0
+    text = (keys / "keys.toml").read_text()
+    assert f'context-file = "{file}"' in text
+    assert "sesame" not in text
+    file.chmod(0o644)
+    assert run("add", "again", *cloud[2:]) == 4
+    assert run("add", "again", *cloud[2:], "--kms-context", "{}") == 2
+    errors = capsys.readouterr().err.splitlines()
+    assert "chmod 600" in errors[0]
+    assert "not allowed with" in errors[1]
+
+
 def test_without_a_keyring_it_says_what_to_give(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

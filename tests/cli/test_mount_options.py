@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from ossfs.cli.mount_helper import words_from_mount8
 from ossfs.cli.mount_options import read_mount_options
-from ossfs.errors import UsageError
+from ossfs.errors import KeyProblem, UsageError
+from tests.keys.fakes import write_private
 
 
 def read(text: str) -> list[tuple[str, str]]:
@@ -50,6 +51,15 @@ def test_any_value_survives_with_its_commas_escaped(values: list[str]) -> None:
 def test_a_value_can_be_read_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "m").write_text('{"a": "1,2"}\n')
     assert read(f"matdesc=@{tmp_path}/m") == [("matdesc", '{"a": "1,2"}')]
+
+
+@pytest.mark.parametrize("name", ["kms-context", "kms_context"])
+def test_a_file_with_a_secret_must_be_its_owner_s_alone(tmp_path: Path, name: str) -> None:
+    file = write_private(tmp_path / "c", '{"x-passphrase": "open sesame"}\r\n')
+    assert read(f"{name}=@{file}") == [("kms-context", '{"x-passphrase": "open sesame"}')]
+    file.chmod(0o640)
+    with pytest.raises(KeyProblem, match=f"holds kms-context and is open .*`chmod 600 {file}`"):
+        read(f"{name}=@{file}")
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:

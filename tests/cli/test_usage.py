@@ -7,6 +7,7 @@ import pytest
 from ossfs import __version__
 from ossfs.cli import main
 from ossfs.cli.dispatch import COMMANDS
+from tests.keys.fakes import write_private
 
 
 @pytest.fixture(autouse=True)
@@ -109,6 +110,22 @@ def test_a_wrong_configuration_file_is_named(
     code, line = outcome(capsys, "mount", "oss://photos", str(tmp_path))
     assert code == 2
     assert line == f"{folder}/config.toml: unknown key regon; did you mean region?"
+
+
+@pytest.mark.parametrize("section", ["", "[bucket.photos]\n", "[bucket.other]\n"])
+def test_a_configuration_file_with_a_context_must_be_its_owner_s_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], section: str
+) -> None:
+    context = f"""{section}kms-context = '{{"x-passphrase": "open sesame"}}'"""
+    file = write_private(tmp_path / "config.toml", context)
+    words = ("mount", "oss://photos", str(tmp_path), f"--config={file}")
+    assert outcome(capsys, *words)[0] == 2  # no region is given
+    file.chmod(0o644)
+    code, line = outcome(capsys, *words)
+    assert code == 4
+    assert line.startswith(f"{file} holds kms-context and is open to others (mode 0644); `chmod")
+    file.write_text("region = 'cn-hangzhou'\n")
+    assert outcome(capsys, *words)[0] == 2  # no key is given
 
 
 def test_version_and_help_end_well(capsys: pytest.CaptureFixture[str]) -> None:

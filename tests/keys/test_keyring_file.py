@@ -97,6 +97,11 @@ def test_every_kind_is_read_and_file_names_are_relative_to_the_folder_of_the_key
         ('active = "a"\n[key.a]\nkind = "aes"\nfile = "f"\nmatdsc = "x"', "did you mean matdesc?"),
         ('active = "a"\n[key.a]\nkind = "aes"\nfile = "f"\nmatdesc = "x"', "a table of texts"),
         ('active = "a"\n[key.a]\nkind = "rsa"\nfile = "f"\npadding = "x"', "padding: 'x' is not"),
+        (
+            'active = "a"\n[key.a]\nkind = "kms"\nkey-id = "x"\n'
+            'context = { a = "b" }\ncontext-file = "c.json"',
+            "takes context or context-file, not both",
+        ),
         ('active = "é"\n[key."é"]\nkind = "aes"\nfile = "f"', "a name has 1 to 64"),
         ("[key]\na = 1", "must be a section of its own"),
         (
@@ -110,9 +115,52 @@ def test_what_is_wrong_is_said_in_one_line(text: str, said: str) -> None:
 
 
 def test_a_missing_or_unreadable_file_is_named(tmp_path: Path) -> None:
-    for path, said in [(tmp_path / "none", "does not exist"), (tmp_path, "cannot be read")]:
+    (tmp_path / "binary").write_bytes(b"\xff")
+    for path, said in [
+        (tmp_path / "none", "does not exist"),
+        (tmp_path, "cannot be read"),
+        (tmp_path / "binary", "not UTF-8"),
+    ]:
         with pytest.raises(KeyProblem, match=said):
             keyring_file.read(path)
+
+
+CONTEXT = 'context = { x-passphrase = "open sesame" }'
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o620, 0o601])
+def test_a_keyring_with_a_context_in_it_must_be_its_owner_s_alone(
+    tmp_path: Path, mode: int
+) -> None:
+    path = write_private(tmp_path / "keys.toml", FULL)
+    assert keyring_file.read(path).holds_context
+    path.chmod(mode)
+    reads: list[Callable[[], object]] = [
+        lambda: keyring_file.read(path),
+        lambda: keyring_editing.remove(path, "old"),
+    ]
+    for read in reads:
+        with pytest.raises(KeyProblem, match=f"holds a context and is open .*`chmod 600 {path}`"):
+            read()
+    path.write_text(FULL.replace(CONTEXT, 'context-file = "context.json"'))
+    ring = keyring_file.read(path)
+    assert not ring.holds_context
+    assert isinstance(ring.entries[2], KmsEntry)
+    assert ring.entries[2].context_file == tmp_path / "context.json"
+
+
+def test_a_context_is_not_added_to_a_keyring_that_is_open_to_others(tmp_path: Path) -> None:
+    path = tmp_path / "keys.toml"
+    keyring_editing.add(path, AesEntry(name="a", file=Path("/a.key")), active=True)
+    path.chmod(0o644)
+    before = path.read_bytes()
+    entry = KmsEntry(name="cloud", key_id="x", context={"x-passphrase": "open sesame"})
+    with pytest.raises(KeyProblem, match="chmod 600"):
+        keyring_editing.add(path, entry, active=False)
+    assert path.read_bytes() == before
+    path.chmod(0o600)
+    keyring_editing.add(path, entry, active=False)
+    assert keyring_file.read(path).named("cloud") == entry
 
 
 @pytest.fixture
@@ -197,6 +245,7 @@ ENTRIES = st.one_of(
         context=MAPS,
         coding=st.sampled_from(["single", "double"]),
     ),
+    st.builds(KmsEntry, name=NAMES, key_id=TEXTS, context_file=st.just(Path("/context.json"))),
 )
 
 
@@ -220,11 +269,13 @@ def test_what_is_added_is_read_and_what_is_removed_is_gone(
 
 def test_an_edit_leaves_the_rest_of_the_text_alone(tmp_path: Path) -> None:
     path = tmp_path / "keys.toml"
-    path.write_text(FULL)
+    before = FULL.replace(CONTEXT, 'context-file = "context.json"')
+    path.write_text(before)
     path.chmod(0o640)
     keyring_editing.add(path, AesEntry(name="extra", file=Path("/e.key")), active=True)
     changed = path.read_text()
-    assert changed.startswith(FULL.replace('active = "new"', 'active = "extra"').rstrip())
+    kept = before.replace('active = "new"', 'active = "extra"').rstrip()
+    assert changed.startswith(kept)
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
     keyring_editing.remove(path, "old")
     assert "# of the whole team" in path.read_text()

@@ -15,6 +15,7 @@ from ossfs.config.sections import Connection, Keys
 from ossfs.errors import KeyProblem, KeyUnavailable, UsageError
 from ossfs.keys.keyring_file import KmsEntry
 from ossfs.keys.kms_factory import KmsFactory, KmsSettings
+from tests.keys.fakes import write_private
 from tests.keys.kms_mock import Always, MockKms
 from tests.store.scripted import Client, Scripted
 from tests.store.test_tls import Authority, _authority
@@ -54,6 +55,22 @@ async def test_keys_of_one_kms_share_its_client() -> None:
     named = [sent["KeyId"] for _, sent in connections.kms.calls]
     assert named == ["alias/a", "alias/b", "alias/a", "alias/a"]
     await factory.aclose()
+
+
+async def test_a_context_is_read_from_its_file(tmp_path: Path) -> None:
+    connections = Connections()
+    factory = KmsFactory(SETTINGS, credentials=Always, connect=connections)
+    file = write_private(tmp_path / "context.json", '{"x-passphrase": "open sesame"}\n')
+    await factory(replace(ENTRY, context_file=file)).wrap(b"secret")
+    sent = connections.kms.calls[-1][1]
+    assert json.loads(sent["EncryptionContext"]) == {"x-passphrase": "open sesame"}
+    for bad, said in [(b"{", "JSON"), (b'{"a": 1}', "strings"), (b"\xff", "UTF-8")]:
+        with pytest.raises(KeyProblem, match=said) as caught:
+            factory(replace(ENTRY, context_file=write_private(file, bad)))
+        assert str(caught.value).startswith(f"{file}: ")
+    file.unlink()
+    with pytest.raises(KeyProblem, match="cannot read the context: No such file"):
+        factory(replace(ENTRY, context_file=file))
 
 
 @pytest.mark.parametrize("endpoint", ["http://kms.example.com", "https://a/b", "ftp://a"])

@@ -10,6 +10,7 @@ import pytest
 
 from ossfs.errors import KeyProblem
 from ossfs.keys import private_file, rsa, symmetric
+from ossfs.keys.kms_context import read_context
 from ossfs.keys.passphrase import read_passphrase
 from tests.keys.fakes import private_pem, public_pem, rsa_key, write_private
 
@@ -27,6 +28,7 @@ HOLDERS: dict[str, tuple[bytes, Load]] = {
     ),
     "symmetric key": (bytes(32), symmetric.load),
     "passphrase": (b"open sesame\n", read_passphrase),
+    "context": (b'{"x-passphrase": "open sesame"}\n', read_context),
 }
 every_holder = pytest.mark.parametrize(("content", "load"), HOLDERS.values(), ids=HOLDERS)
 
