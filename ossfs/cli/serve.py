@@ -13,7 +13,7 @@ import trio
 from ossfs import log
 from ossfs.cli.arguments import CommandParser
 from ossfs.config.address import parse_bucket_url
-from ossfs.devserver import Credential, Server, ServerConfig, serve
+from ossfs.devserver import Credential, Server, ServerConfig, TlsConfig, serve
 from ossfs.errors import CommandError, UsageError
 
 
@@ -37,6 +37,10 @@ def configure(parser: CommandParser) -> None:
         metavar="RULE",
         help="a fault to commit, as op=PutObject,times=2,status=503; may be repeated",
     )
+    add("--tls", action="store_true", help="https, with a certificate of its own making")
+    add("--tls-cert", type=Path, metavar="FILE", help="https, with this certificate (PEM)")
+    add("--tls-key", type=Path, metavar="FILE", help="its key, if that is in another file")
+    add("--tls-max", choices=("1.2", "1.3"), help="newest version of TLS to offer [1.3]")
     add("--kms-latency", type=_amount, default=0.0, metavar="MS", help="the same for the KMS [0]")
     add(
         "--kms-fault",
@@ -64,9 +68,24 @@ def run(arguments: argparse.Namespace) -> int:
         faults=arguments.fault,
         kms_latency_ms=arguments.kms_latency,
         kms_faults=arguments.kms_fault,
+        tls=_tls(arguments),
     )
     trio.run(_serve, config, arguments.buckets, arguments.ready_file)
     return 0
+
+
+def _tls(arguments: argparse.Namespace) -> TlsConfig | None:
+    if arguments.tls_key is not None and arguments.tls_cert is None:
+        raise UsageError("--tls-key: needs --tls-cert")
+    if not arguments.tls and arguments.tls_cert is None:
+        if arguments.tls_max is not None:
+            raise UsageError("--tls-max: needs --tls or --tls-cert")
+        return None
+    return TlsConfig(
+        certificate=arguments.tls_cert,
+        private_key=arguments.tls_key,
+        maximum=arguments.tls_max or "1.3",
+    )
 
 
 async def _serve(config: ServerConfig, buckets: tuple[str, ...], ready_file: Path | None) -> None:
@@ -91,16 +110,17 @@ def _announce(server: Server, buckets: tuple[str, ...], ready_file: Path | None)
     for name in buckets:
         server.create_bucket(name)
     (key_id, credential), *_ = server.config.credentials.items()
-    line = json.dumps(
-        {
-            "endpoint": server.endpoint,
-            "kms_endpoint": server.kms.endpoint,
-            "region": server.config.region,
-            "access_key_id": key_id,
-            "access_key_secret": credential.secret,
-            "buckets": list(buckets),
-        }
-    )
+    said: dict[str, object] = {
+        "endpoint": server.endpoint,
+        "kms_endpoint": server.kms.endpoint,
+        "region": server.config.region,
+        "access_key_id": key_id,
+        "access_key_secret": credential.secret,
+        "buckets": list(buckets),
+    }
+    if server.ca_bundle is not None:
+        said["ca_bundle"] = str(server.ca_bundle.absolute())
+    line = json.dumps(said)
     if ready_file is not None:
         _write_whole(ready_file, line + "\n")
     print(line, flush=True)

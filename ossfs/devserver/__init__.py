@@ -16,6 +16,9 @@ In a thread of its own, for tests and clients that block:
         server.rotate_master_key()                          # the one that wraps for AES256
         server.keys("bkt"), server.object_bytes("bkt", "key"), server.object_headers("bkt", "key")
 
+With `ServerConfig(tls=TlsConfig())` both endpoints are https, and `server.ca_bundle` is the file to
+trust.
+
 Within a trio program: `server = await nursery.start(serve, config)`; the Server has `endpoint`,
 `config`, `requests`, `faults`, `create_bucket`, `keys`, `object_bytes` and `kms`, and ends with its
 nursery.
@@ -27,7 +30,7 @@ Data below `root` lasts across restarts; credentials, region and faults come fro
 It shares nothing with the client but `types` and `errors`, so that each tests the other.
 """
 
-from ossfs.devserver.config import Credential, ServerConfig
+from ossfs.devserver.config import Credential, ServerConfig, TlsConfig
 from ossfs.devserver.faults import FaultRule
 from ossfs.devserver.journal import Journal, RequestRecord
 from ossfs.devserver.running import RunningServer
@@ -41,5 +44,6 @@ __all__ = [
     "RunningServer",
     "Server",
     "ServerConfig",
+    "TlsConfig",
     "serve",
 ]

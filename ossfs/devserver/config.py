@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 GIBIBYTE = 1 << 30
 
@@ -24,6 +25,19 @@ class Credential:
     kms_denied: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsConfig:
+    """How a server speaks TLS.
+
+    certificate, private_key: PEM files (the key may stand in the first one); without them the
+    server makes a certificate and an authority of its own. maximum: the newest version it offers.
+    """
+
+    certificate: Path | None = None
+    private_key: Path | None = None
+    maximum: Literal["1.2", "1.3"] = "1.3"
+
+
 def _one_random_credential() -> Mapping[str, Credential]:
     return {"ossfs-devserver": Credential(secret=secrets.token_hex(16))}
 
@@ -37,9 +51,9 @@ class ServerConfig:
     credentials: access key id to Credential; by default one id with a random secret. latency_ms:
     waited before each request is worked on. bandwidth_mb: 10^6 bytes a second in each direction,
     shared by all connections; None for no limit. faults: rules in the grammar of `faults`.
-    clock: seconds since the epoch, for signatures and Last-Modified. max_put_bytes: of one
-    PutObject, UploadPart; max_copy_bytes: of a CopyObject to another bucket or with other
-    server-side encryption or storage class.
+    tls: of both services, None for plain HTTP. clock: seconds since the epoch, for signatures and
+    Last-Modified. max_put_bytes: of one PutObject, UploadPart; max_copy_bytes: of a CopyObject to
+    another bucket or with other server-side encryption or storage class.
     """
 
     root: Path
@@ -53,6 +67,7 @@ class ServerConfig:
     faults: Sequence[str] = ()
     kms_latency_ms: float = 0
     kms_faults: Sequence[str] = ()
+    tls: TlsConfig | None = None
     clock: Callable[[], float] = time.time
     max_put_bytes: int = 5 * GIBIBYTE
     max_copy_bytes: int = 5 * GIBIBYTE

@@ -171,10 +171,11 @@ async def complete(exchange: Exchange) -> Response:
     exchange.forbid_overwrite(key)
     item = _joined(exchange, upload, parts)
     exchange.uploads.complete(upload, parts, item)
+    scheme = "https" if exchange.config.tls else "http"
     answer = xml_response(
         "CompleteMultipartUploadResult",
         shown.declaration(),
-        leaf("Location", f"http://{exchange.headers.get('host', '')}/{exchange.bucket}"),
+        leaf("Location", f"{scheme}://{exchange.headers.get('host', '')}/{exchange.bucket}"),
         leaf("Bucket", exchange.bucket),
         shown.leaf("Key", exchange.target.key),
         leaf("ETag", f'"{item.etag}"'),

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -91,6 +92,11 @@ class RunningServer:
     def kms_endpoint(self) -> str:
         """URL of the KMS, of the same form."""
         return self._started().kms.endpoint
+
+    @property
+    def ca_bundle(self) -> Path | None:
+        """The certificates that clients must trust, None without TLS or with one's own files."""
+        return self._started().ca_bundle
 
     @property
     def region(self) -> str:

@@ -5,8 +5,9 @@ import contextlib
 import itertools
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import trio
 
@@ -22,6 +23,7 @@ from ossfs.devserver import (
     routing,
     sse,
     tagging,
+    tls,
 )
 from ossfs.devserver.auth import Authenticator
 from ossfs.devserver.bodies import BodySlice
@@ -36,6 +38,7 @@ from ossfs.devserver.masters import Masters
 from ossfs.devserver.routing import Target
 from ossfs.devserver.service import Asked, Service
 from ossfs.devserver.storage import Store
+from ossfs.devserver.tls import Tls
 from ossfs.devserver.uploads import Uploads
 from ossfs.devserver.wire import ClientGoneError, Connection, Head, Response
 from ossfs.errors import UsageError
@@ -103,6 +106,7 @@ class Server(Service[_OssAsked]):
             self.masters = Masters(config.root / "sse" / "masters.json", config.clock)
             self.kms = KmsServer(config, kms_faults)
             opened.pop_all()
+        self.ca_bundle: Path | None = None
         self._data_keys = DataKeys(self.masters, self.kms)
         self._uploads = Uploads(self.store)
         self._authenticator = Authenticator(config.credentials, config.region, config.clock)
@@ -239,15 +243,25 @@ def _error_response(asked: Asked, refusal: OssError) -> Response:
     return Response(status=refusal.status, headers=headers, body=body)
 
 
+_Listeners = Sequence[trio.abc.Listener[trio.abc.Stream]]
+
+
 async def _listen(
-    stack: contextlib.AsyncExitStack, host: str, port: int
-) -> tuple[list[trio.SocketListener], str]:
+    stack: contextlib.AsyncExitStack, host: str, port: int, secure: Tls | None
+) -> tuple[_Listeners, str]:
     """Listeners that end with *stack*, and the URL they have. Raises OSError."""
     listeners = await trio.open_tcp_listeners(port, host=host)
     for listener in listeners:
         await stack.enter_async_context(listener)
     bound = listeners[0].socket.getsockname()[1]
-    return listeners, f"http://{f'[{host}]' if ':' in host else host}:{bound}"
+    address = f"{f'[{host}]' if ':' in host else host}:{bound}"
+    if secure is None:
+        return listeners, f"http://{address}"
+    # Each connection shakes hands in its own task, when it is first read from.
+    wrapped = [
+        trio.SSLListener(listener, secure.context, https_compatible=True) for listener in listeners
+    ]
+    return wrapped, f"https://{address}"
 
 
 async def serve(
@@ -257,14 +271,17 @@ async def serve(
 ) -> None:
     """Serves until cancelled; hands out the Server once it listens.
 
-    Raises OSError if the address or the root directory is taken, UsageError for a bad fault rule.
+    Raises OSError if the address or the root directory is taken, UsageError for a bad fault rule
+    or certificate.
     """
     async with contextlib.AsyncExitStack() as stack:
         server = Server(config)
         stack.callback(server.close)
-        listeners, server.endpoint = await _listen(stack, config.host, config.port)
-        for_keys, server.kms.endpoint = await _listen(stack, config.host, config.kms_port)
+        secure = tls.prepare(config, config.tls) if config.tls else None
+        server.ca_bundle = secure.ca_bundle if secure else None
+        listeners, server.endpoint = await _listen(stack, config.host, config.port, secure)
+        for_keys, server.kms.endpoint = await _listen(stack, config.host, config.kms_port, secure)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(trio.serve_listeners, server.handle, listeners)
-            nursery.start_soon(trio.serve_listeners, server.kms.handle, for_keys)
+            nursery.start_soon(trio.serve_listeners, server.handle, list(listeners))
+            nursery.start_soon(trio.serve_listeners, server.kms.handle, list(for_keys))
             task_status.started(server)

@@ -90,7 +90,7 @@ class Service(ABC, Generic[A]):
     def damage(self, rules: list[FaultRule], response: Response) -> int | None:
         """Applies corrupt and truncate to an answer; returns after how many bytes to cut."""
 
-    async def handle(self, stream: trio.SocketStream) -> None:
+    async def handle(self, stream: trio.abc.Stream) -> None:
         """Serves one connection until either side ends it."""
         connection = Connection(stream, self._inbound, self._outbound)
         try:

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import stat
 import subprocess
 import sys
@@ -106,6 +107,39 @@ def test_its_kms_is_where_and_as_slow_and_as_faulty_as_asked(tmp_path: Path) -> 
         assert (first.status_code, first.json()["Code"]) == (429, "Rejected.Throttling")
         assert (second.status_code, second.json()["Code"]) == (400, "MissingParameter")
         assert first.elapsed.total_seconds() >= 0.15
+
+
+def test_it_speaks_tls_and_says_whom_to_trust(tmp_path: Path) -> None:
+    with serving(tmp_path / "root", "--tls", "--tls-max", "1.2") as (_, said):
+        trusted = Path(said["ca_bundle"])
+        assert trusted.is_absolute()
+        context = ssl.create_default_context(cafile=trusted)
+        for endpoint in (said["endpoint"], said["kms_endpoint"]):
+            assert endpoint.startswith("https://127.0.0.1:")
+            assert httpx.get(endpoint, verify=context).status_code in {400, 403}
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(said["endpoint"], verify=context)
+    server_file = str(trusted.with_name("server.pem"))
+    with serving(tmp_path / "other", "--tls-cert", server_file) as (_, said):
+        assert "ca_bundle" not in said
+        context = ssl.create_default_context(cafile=trusted)
+        assert httpx.get(said["endpoint"], verify=context).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--tls-key", "k"), "--tls-key: needs --tls-cert"),
+        (("--tls-max", "1.2"), "--tls-max: needs --tls or --tls-cert"),
+        (("--tls-cert", "/dev/null"), "/dev/null and /dev/null are no certificate"),
+    ],
+)
+def test_options_of_tls_that_make_no_sense_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], message: str
+) -> None:
+    assert main(["serve", "--root", str(tmp_path / "root"), *words]) == 2
+    assert capsys.readouterr().err.startswith(f"ossfs: {message}")
 
 
 def test_a_root_in_use_and_a_port_in_use_are_refused_in_one_line(
