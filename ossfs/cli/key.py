@@ -9,6 +9,8 @@ from pathlib import Path
 from ossfs.cli.arguments import CommandParser
 from ossfs.config import values
 from ossfs.config.address import kms_endpoint_of, parse_endpoint, parse_region
+from ossfs.config.resolve import check_encrypted
+from ossfs.config.sections import Connection
 from ossfs.errors import KeyProblem, UsageError
 from ossfs.keys import keyring_editing, keyring_file
 from ossfs.keys.keyring_file import AesEntry, Entry, KmsEntry, RsaEntry
@@ -29,6 +31,9 @@ def configure(parser: CommandParser) -> None:
     kms.add_argument("--region", metavar="REGION", help="whose KMS, for keys without an endpoint")
     kms.add_argument(
         "--credentials-file", type=Path, metavar="FILE", help="access key [the environment]"
+    )
+    kms.add_argument(
+        "--allow-http", action="store_true", help="permit plain http to another machine"
     )
     new = parser.add_argument_group("the key to add")
     new.add_argument("--rsa-key", type=Path, metavar="PEM", help="an RSA key")
@@ -155,14 +160,24 @@ def _test(arguments: argparse.Namespace) -> int:
     from ossfs.compose.clients import try_keys  # noqa: PLC0415
 
     failed = 0
+    connection = Connection(
+        credentials_file=arguments.credentials_file, allow_http=_allows_http(arguments)
+    )
     endpoint = _kms_endpoint(arguments)
-    trials = try_keys(entries, kms_endpoint=endpoint, credentials_file=arguments.credentials_file)
-    for trial in trials:
+    check_encrypted("--kms-endpoint", endpoint, connection)
+    for trial in try_keys(entries, kms_endpoint=endpoint, connection=connection):
         print(f"{trial.name}: {trial.said}", flush=True)
         failed += not trial.works
     if failed:
         raise KeyProblem(f"{failed} of {len(entries)} keys cannot be used")
     return 0
+
+
+def _allows_http(arguments: argparse.Namespace) -> bool:
+    try:
+        return arguments.allow_http or values.switch(os.environ.get("OSSFS_ALLOW_HTTP") or "off")
+    except ValueError as error:
+        raise UsageError(f"OSSFS_ALLOW_HTTP: {error}") from None
 
 
 def _kms_endpoint(arguments: argparse.Namespace) -> str:

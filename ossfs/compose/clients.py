@@ -53,13 +53,10 @@ def load_keys(keys: Keys, kms: KmsFactory) -> Keyring:
     return Keyring(load_masters(keys, kms=kms))
 
 
-def try_keys(
-    entries: Sequence[Entry], *, kms_endpoint: str, credentials_file: Path | None
-) -> list[Trial]:
+def try_keys(entries: Sequence[Entry], *, kms_endpoint: str, connection: Connection) -> list[Trial]:
     """What each of the keys can do; *kms_endpoint*: of those that name none."""
 
     async def try_all() -> list[Trial]:
-        connection = Connection(credentials_file=credentials_file)
         kms = open_kms(Keys(kms_endpoint=kms_endpoint), connection)
         try:
             return [await try_key(entry, kms=kms) for entry in entries]

@@ -116,8 +116,12 @@ def is_address(endpoint: str) -> bool:
     return host == "localhost" or _ip(host) is not None
 
 
-def is_loopback(endpoint: str) -> bool:
-    """Whether requests to it never leave this machine."""
+def is_exposed(endpoint: str) -> bool:
+    """Whether requests to it leave this machine in clear."""
+    return endpoint.startswith("http:") and not _is_loopback(endpoint)
+
+
+def _is_loopback(endpoint: str) -> bool:
     host = urlsplit(endpoint).hostname or ""
     address = _ip(host)
     return host == "localhost" or (address is not None and address.is_loopback)

@@ -126,18 +126,21 @@ def _service(url: BucketUrl, settings: Settings, written: Written) -> tuple[Wher
 def _check_endpoint(endpoint: str, url: BucketUrl, connection: Connection) -> None:
     if endpoint.partition("://")[2].startswith(f"{url.bucket}."):
         raise UsageError(f"--endpoint: {endpoint} contains the bucket; leave {url.bucket}. out")
-    _check_encrypted("--endpoint", endpoint, connection)
+    check_encrypted("--endpoint", endpoint, connection)
 
 
 def _kms(keys: Keys, where: Where, connection: Connection) -> Keys:
     endpoint = keys.kms_endpoint or address.kms_endpoint_of(where.region)
-    _check_encrypted("--kms-endpoint", endpoint, connection)
+    check_encrypted("--kms-endpoint", endpoint, connection)
     return dataclasses.replace(keys, kms_endpoint=endpoint)
 
 
-def _check_encrypted(option: str, endpoint: str, connection: Connection) -> None:
-    plain = endpoint.startswith("http://")
-    if plain and not connection.allow_http and not address.is_loopback(endpoint):
+def check_encrypted(option: str, endpoint: str, connection: Connection) -> None:
+    """That *endpoint* is reached by https or stays on this machine, or that http is meant.
+
+    option: what gave it. Raises UsageError.
+    """
+    if address.is_exposed(endpoint) and not connection.allow_http:
         raise UsageError(
             f"{option}: {endpoint} is not encrypted; use https, or --allow-http if that is meant"
         )

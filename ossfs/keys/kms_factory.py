@@ -7,7 +7,7 @@ from typing import final
 
 import httpx
 
-from ossfs.config.address import is_loopback, parse_endpoint
+from ossfs.config.address import is_exposed, parse_endpoint
 from ossfs.errors import KeyProblem
 from ossfs.keys.keyring_file import KmsEntry
 from ossfs.keys.kms import KmsMasterKey
@@ -92,18 +92,16 @@ class KmsFactory:
         return client
 
     def _endpoint(self, entry: KmsEntry) -> str:
-        if entry.endpoint is None:
-            if not self._settings.endpoint:
-                raise KeyProblem(
-                    f"the KMS key {entry.name} has no endpoint, and no region is given"
-                )
-            return self._settings.endpoint
+        """Where the key is, checked alike whether it says so itself or the settings do."""
         try:
-            endpoint = parse_endpoint(entry.endpoint)
+            endpoint = parse_endpoint(entry.endpoint) if entry.endpoint else self._settings.endpoint
         except ValueError as error:
             raise KeyProblem(f"the KMS key {entry.name}: endpoint: {error}") from None
-        if endpoint.startswith("http:") and not (
-            self._settings.allow_http or is_loopback(endpoint)
-        ):
-            raise KeyProblem(f"the KMS key {entry.name}: {endpoint} is not encrypted; use https")
+        if not endpoint:
+            raise KeyProblem(f"the KMS key {entry.name} has no endpoint, and no region is given")
+        if is_exposed(endpoint) and not self._settings.allow_http:
+            raise KeyProblem(
+                f"the KMS key {entry.name}: {endpoint} is not encrypted;"
+                " use https, or --allow-http if that is meant"
+            )
         return endpoint

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from ossfs.cli import main
+from ossfs.config.sections import Connection
 from ossfs.devserver import RunningServer, ServerConfig
 from ossfs.keys import keyring_file
 from tests.keys.fakes import private_pem, public_pem, rsa_key, write_private
@@ -108,6 +109,44 @@ def test_a_kms_key_is_asked_where_its_entry_the_options_or_the_region_say(
     output = capsys.readouterr()
     assert "cloud: wraps and unwraps" in output.out
     assert server.access_key_secret not in output.out + output.err
+
+
+def test_a_kms_in_clear_on_another_machine_is_not_asked_unless_that_is_meant(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def try_keys(entries: object, *, kms_endpoint: str, connection: Connection) -> list[object]:
+        asked.append((kms_endpoint, connection.allow_http))
+        return []
+
+    monkeypatch.setattr("ossfs.compose.clients.try_keys", try_keys)
+    for name in ("OSSFS_REGION", "OSSFS_KMS_ENDPOINT", "OSSFS_ALLOW_HTTP"):
+        monkeypatch.delenv(name, raising=False)
+    assert run("add", "cloud", "--kms-key-id", "alias/a") == 0
+    far = "http://kms.example.com"
+    assert run("test", "--kms-endpoint", far) == 2
+    monkeypatch.setenv("OSSFS_KMS_ENDPOINT", far)
+    assert run("test") == 2
+    for line in capsys.readouterr().err.splitlines():
+        assert line.startswith(f"ossfs: --kms-endpoint: {far} is not encrypted; use https, or --al")
+    assert asked == []
+    assert run("test", "--allow-http") == 0
+    monkeypatch.setenv("OSSFS_ALLOW_HTTP", "on")
+    assert run("test") == 0
+    assert asked == [(far, True)] * 2
+    monkeypatch.setenv("OSSFS_ALLOW_HTTP", "maybe")
+    assert run("test") == 2
+
+
+def test_a_kms_in_clear_of_a_keyring_entry_is_not_asked_either(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OSSFS_ALLOW_HTTP", raising=False)
+    far = "http://kms.example.com"
+    assert run("add", "cloud", "--kms-key-id", "alias/a", "--kms-endpoint", far) == 0
+    assert run("test") == 4
+    assert f"{far} is not encrypted" in capsys.readouterr().out
 
 
 def test_a_context_file_is_named_in_the_keyring_and_its_content_is_not(

@@ -80,11 +80,19 @@ def test_an_endpoint_that_will_not_do_is_a_key_problem(endpoint: str) -> None:
         factory(replace(ENTRY, endpoint=endpoint))
 
 
-def test_a_kms_in_clear_must_be_meant() -> None:
-    settings = replace(SETTINGS, allow_http=True)
-    KmsFactory(settings, credentials=Always, connect=Connections())(
-        replace(ENTRY, endpoint="http://kms.example.com")
-    )
+@pytest.mark.parametrize("of_entry", ["http://kms.example.com", None])
+def test_a_kms_in_clear_must_be_meant(of_entry: str | None) -> None:
+    entry = replace(ENTRY, endpoint=of_entry)
+    settings = replace(SETTINGS, endpoint="http://kms.example.com")
+    connections = Connections()
+    with pytest.raises(KeyProblem, match="is not encrypted; use https, or --allow-http"):
+        KmsFactory(settings, credentials=Always, connect=connections)(entry)
+    assert not connections.made
+    meant = replace(settings, allow_http=True)
+    KmsFactory(meant, credentials=Always, connect=connections)(entry)
+    here = replace(settings, endpoint="http://127.0.0.1:8000")
+    KmsFactory(here, credentials=Always, connect=connections)(ENTRY)
+    assert [made[0] for made in connections.made] == [settings.endpoint, here.endpoint]
 
 
 def test_without_region_and_endpoint_there_is_no_kms_to_ask() -> None:
