@@ -15,6 +15,9 @@ from ossfs.store.refusal import refusal
 ENVELOPE = "client-side-encryption-"
 """Beginning of the metadata names that make an object a client-encrypted one."""
 
+REFUSED_ENVELOPE = "InvalidEncryptionRequest"
+"""What OSS calls a request that breaks its rules for client-encrypted objects."""
+
 METADATA_LIMIT = 8192
 """Bytes of all x-oss-meta- headers of one object, names with that prefix and values."""
 
@@ -104,7 +107,7 @@ def check_server_side(encryption: ServerEncryption | None, storage_class: str | 
 
 def envelope_error(number: str, message: str) -> StoreError:
     """InvalidEncryptionRequest with the finer code 0005-00000*number*."""
-    return refusal(400, "InvalidEncryptionRequest", message, ec=f"0005-00000{number}")
+    return refusal(400, REFUSED_ENVELOPE, message, ec=f"0005-00000{number}")
 
 
 def is_client_encrypted(metadata: Mapping[str, str]) -> bool:

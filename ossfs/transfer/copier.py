@@ -1,18 +1,29 @@
-"""Storing again what is stored already: under another key, or with other attributes.
+"""Storing again what is stored already: under another key, with other attributes or encryption.
 
 moved = await copier.copy(info, target)
 stored = await copier.reupload(info, attributes=changed, tags=tags, limit=1 << 30)
+stored = await copier.restate(info, ServerChoice(None), attributes=attributes)
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import final
 
-from ossfs.errors import EntityTooLarge, FileTooLarge, Stale
+from ossfs.errors import (
+    EntityTooLarge,
+    FileTooLarge,
+    RefusedByServer,
+    Stale,
+    StoreError,
+    TimedOut,
+    Unavailable,
+)
 from ossfs.format import attributes as attribute_headers
 from ossfs.format.attributes import Attributes
-from ossfs.store.base import ObjectInfo, PutOptions, ServerEncryption
+from ossfs.store.base import ObjectInfo, PutOptions
+from ossfs.store.rules import REFUSED_ENVELOPE, is_client_encrypted
 from ossfs.transfer.opener import Opener
+from ossfs.transfer.protection import ServerChoice, is_as_asked
 from ossfs.transfer.restoring import StoredVersion, store_again
 from ossfs.transfer.sending import Sender
 from ossfs.types import ObjectKey
@@ -69,14 +80,14 @@ class Copier:
         attributes: Attributes,
         tags: Mapping[str, str],
         limit: int | None,
-        encryption: ServerEncryption | None = None,
+        choice: ServerChoice | None = None,
     ) -> ObjectInfo:
         """Replace the version *info* by the same bytes with *attributes* in the headers.
 
         OSS refuses to change the headers of a client-side encrypted object, and replacing them
         without the envelope would lose the data; so attributes that do not fit into object tags
-        take a new version of the same ciphertext. tags: its whole tag set; encryption:
-        server-side, None: as it is now. Every chunk is checked on the way where there are tags to
+        take a new version of the same ciphertext. tags: its whole tag set; choice: of server-side
+        encryption, None: as it is now. Every chunk is checked on the way where there are tags to
         check it; right before the new version becomes visible the object must still be *info*.
         Returns what HEAD would say.
 
@@ -94,7 +105,7 @@ class Copier:
             _options(info),
             metadata=kept | attribute_headers.to_metadata(attributes),
             tags=tags,
-            encryption=encryption or info.encryption,
+            encryption=info.encryption if choice is None else choice.encryption,
         )
         store = self._sender.store
 
@@ -107,6 +118,43 @@ class Copier:
         return await store_again(
             self._sender, info.key, source, options, check=is_unchanged, replaced=info
         )
+
+    async def restate(
+        self, info: ObjectInfo, choice: ServerChoice, *, attributes: Attributes
+    ) -> ObjectInfo | None:
+        """Have OSS encrypt the version *info* as chosen, by a copy of the object onto itself.
+
+        Everything else stays, its tags too; an object that carries no times gets those of
+        *attributes*, since Last-Modified moves. An ACL of the object's own is not carried. Returns
+        what HEAD says then; None where OSS does not do it, since the object is client-side
+        encrypted or too large for a copy: `reupload` does. Raises NotFound, Stale, StoreError.
+        """
+        if is_client_encrypted(info.metadata):
+            return None
+        store = self._sender.store
+        times = attribute_headers.to_metadata(attributes)
+        options = replace(
+            _options(info),
+            metadata={name: times[name] for name in ("atime", "mtime")} | dict(info.metadata),
+            encryption=choice.encryption,
+        )
+        failure: StoreError | None = None
+        try:
+            await store.restate(info.key, options, if_match=info.etag)
+        except EntityTooLarge:
+            return None
+        except (Stale, Unavailable, TimedOut) as error:
+            failure = error  # perhaps only the answer was lost
+        except RefusedByServer as error:
+            if error.code == REFUSED_ENVELOPE:
+                return None
+            raise
+        found = await store.head(info.key)
+        if failure is not None and (
+            found.encryption == info.encryption or not _is_restated(info, options, found)
+        ):
+            raise failure
+        return found
 
     async def _stream(
         self,
@@ -121,6 +169,15 @@ class Copier:
         options = replace(_options(info), tags=tags, forbid_overwrite=forbid_overwrite)
         source = StoredVersion(store, self._sender.limits, info)
         return await store_again(self._sender, target, source, options)
+
+
+def _is_restated(info: ObjectInfo, options: PutOptions, found: ObjectInfo) -> bool:
+    """Whether *found* is what a copy of *info* onto itself with *options* makes."""
+    return (
+        (found.size, found.crc64) == (info.size, info.crc64)
+        and found.metadata == options.metadata
+        and is_as_asked(options.encryption, found.encryption)
+    )
 
 
 def _options(info: ObjectInfo) -> PutOptions:

@@ -18,6 +18,13 @@ class Protection:
     server: ServerEncryption | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ServerChoice:
+    """Server-side encryption that someone chose for one file; None: nothing is asked of OSS."""
+
+    encryption: ServerEncryption | None
+
+
 def is_as_asked(asked: ServerEncryption | None, shown: ServerEncryption | None) -> bool:
     """Whether an object of which OSS says *shown* can have been made by asking for *asked*.
 

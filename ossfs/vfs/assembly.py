@@ -28,6 +28,7 @@ from ossfs.vfs.remote import Defaults, Remote
 from ossfs.vfs.removal import Removal
 from ossfs.vfs.renames import Renames
 from ossfs.vfs.saving import Saver
+from ossfs.vfs.server_side import ServerSideChanges
 from ossfs.vfs.status import Status
 from ossfs.vfs.tree import Tree
 
@@ -172,6 +173,15 @@ def assemble(
         saver=saver,
         attributes=attributes,
         status=status,
+        server_side=ServerSideChanges(
+            tree=tree,
+            gate=gate,
+            lookups=lookups,
+            remote=remote,
+            copier=parts.copier,
+            behaviour=behaviour,
+            clock=clock,
+        ),
         behaviour=behaviour,
         now=now,
     )

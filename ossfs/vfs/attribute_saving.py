@@ -135,12 +135,7 @@ class AttributeSaver:
                 tags=node.foreign_tags,
                 limit=self._behaviour.reupload_max,
             )
-            if node.kernel_pages == info.etag:
-                node.kernel_pages = stored.etag
-            node.info = stored
-            if node.reader is not None:
-                node.reader.close()
-                node.reader = None
+            node.stored_as(stored)
 
     async def tags(self, node: Node, info: ObjectInfo) -> dict[str, str]:
         """The whole tag set that says what the node's attributes are; foreign tags are kept.

@@ -22,8 +22,10 @@ from ossfs.vfs.content import Content, without_privileges
 from ossfs.vfs.kernel import Behaviour
 from ossfs.vfs.node import Node
 from ossfs.vfs.saving import Saver
+from ossfs.vfs.server_side import ServerSideChanges
 from ossfs.vfs.status import STATUS_PREFIX, Status
 
+SSE = STATUS_PREFIX + b"sse"
 XATTR_CREATE = 1
 XATTR_REPLACE = 2
 USER = b"user."
@@ -69,6 +71,7 @@ class Metadata:
         saver: Saver,
         attributes: AttributeSaver,
         status: Status,
+        server_side: ServerSideChanges,
         behaviour: Behaviour,
         now: Callable[[], int],
     ) -> None:
@@ -76,6 +79,7 @@ class Metadata:
         self._saver = saver
         self._attributes = attributes
         self._status = status
+        self._server_side = server_side
         self._behaviour = behaviour
         self._now = now
 
@@ -181,7 +185,10 @@ class Metadata:
         self._replace_xattrs(node, {**node.attributes.xattrs, name: value})
 
     async def remove_xattr(self, node: Node, name: bytes) -> None:
-        """Raises NoAttribute, Unsupported."""
+        """Raises NoAttribute, Unsupported, and as `set_xattr` where that changes the object."""
+        if name == SSE:
+            await self._set_status(node, name, b"none")
+            return
         if name.startswith(STATUS_PREFIX):
             return  # Status belongs to the object; cp -a and rsync -X must not fail over it.
         if not name.startswith(USER):
@@ -192,11 +199,12 @@ class Metadata:
         self._replace_xattrs(node, rest)
 
     async def _set_status(self, node: Node, name: bytes, value: bytes) -> None:
-        """Accepted and without effect, except that server-side encryption cannot be changed yet."""
-        if name != STATUS_PREFIX + b"sse":
+        """Accepted and without effect, except for `sse`, which changes what is stored."""
+        if name != SSE:
             return
-        if value.decode("utf-8", "replace") != await self._status.value(node, "sse"):
-            raise Unsupported("changing server-side encryption is not supported yet")
+        if not node.is_regular:
+            raise Unsupported("server-side encryption can be chosen for regular files")
+        await self._server_side.change(node, value.decode("utf-8", "replace"))
 
     def _replace_xattrs(self, node: Node, new: dict[bytes, bytes]) -> None:
         xattrs.to_header(new)  # raises NoAttributeRoom here, not at close

@@ -21,6 +21,7 @@ from ossfs.errors import OssfsError
 from ossfs.format.attributes import Attributes
 from ossfs.staging.staged import StagedFile
 from ossfs.store.base import ObjectInfo
+from ossfs.transfer.protection import ServerChoice
 from ossfs.transfer.reader import ObjectReader
 from ossfs.types import ETag, Ino, ObjectKey
 from ossfs.vfs.known_names import Listing
@@ -67,6 +68,8 @@ class Node:
     staged: StagedFile | None = None
     generation: int = 0
     stored: int = 0
+    server_choice: ServerChoice | None = None
+    """Server-side encryption that the user chose for content which is still to be stored."""
     attributes_pending: bool = False
     attributes_scheduled: bool = False
     uploading: trio.CancelScope | None = None
@@ -130,6 +133,19 @@ class Node:
     def current_size(self) -> int:
         """Bytes that stat shows."""
         return self.staged.size if self.staged is not None else self.size
+
+    def stored_as(self, info: ObjectInfo) -> None:
+        """What this node shows stands in the bucket as the version *info* from now on.
+
+        Pages of the kernel that showed the version before go along, and readers begin anew.
+        """
+        before = None if self.info is None else self.info.etag
+        if self.kernel_pages == before:
+            self.kernel_pages = info.etag
+        self.info, self.size = info, info.size
+        if self.reader is not None:
+            self.reader.close()
+            self.reader = None
 
     def entries(self) -> Folder:
         """The directory part. The caller has made sure that this is a directory."""

@@ -10,7 +10,7 @@ import logging
 import math
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import trio
 
@@ -154,6 +154,7 @@ class Saver:
         node.stored = generation
         node.failure = None
         node.exclusive = False
+        node.server_choice = None
         node.attempts.clear()
         self._adopt(node, info)
         node.attributes_pending = False
@@ -162,15 +163,8 @@ class Saver:
         self.let_go(node)
 
     def _adopt(self, node: Node, info: ObjectInfo) -> None:
-        """Pages of the kernel that showed the version before show what this mount just stored."""
-        before = None if node.info is None else node.info.etag
-        if node.kernel_pages == before:
-            node.kernel_pages = info.etag
-        node.info, node.size = info, info.size
+        node.stored_as(info)
         node.checked = self._clock()
-        if node.reader is not None:
-            node.reader.close()
-            node.reader = None
 
     async def _put(
         self,
@@ -184,6 +178,8 @@ class Saver:
         found = await self._replaced(node, key)
         node.foreign_tags = {} if found is None else found.foreign_tags
         protection = self._policy.protection(key, node.info if found is None else found.info)
+        if node.server_choice is not None:
+            protection = replace(protection, server=node.server_choice.encryption)
         fresh = node.info is None and not replaces
 
         async def upload(*, forbid_overwrite: bool) -> ObjectInfo:

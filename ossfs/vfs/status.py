@@ -7,8 +7,10 @@ from ossfs.errors import OssfsError
 from ossfs.format.contents import Own, Plain, classify
 from ossfs.format.envelope import Envelope
 from ossfs.store.base import ObjectInfo, ServerEncryption
+from ossfs.transfer.protection import ServerChoice
 from ossfs.vfs.node import Node
 from ossfs.vfs.policy import Policy
+from ossfs.vfs.server_side import label
 from ossfs.vfs.tree import Tree
 
 STATUS_PREFIX = b"user.ossfs."
@@ -58,6 +60,8 @@ class Status:
         info = node.info
         if info is not None:
             values |= self._of_object(info)
+            if node.server_choice is not None:
+                values["sse"] = label(node.server_choice.encryption)
         else:
             values |= self._of_new(node)
         values["object"] = f"oss://{self._bucket}/{self._tree.key(node)}"
@@ -69,7 +73,8 @@ class Status:
         new = self._policy.new_files(self._tree.key(node))
         protection = new.protection
         client = protection.source is not None
-        values = _encrypted_by(client=client, server=protection.server or self._rule)
+        choice = node.server_choice or ServerChoice(protection.server)
+        values = _encrypted_by(client=client, server=choice.encryption or self._rule)
         if client and new.key_name:
             values |= {"master-key": new.key_name, "wrap-alg": new.wrap_alg}
         return values
@@ -107,7 +112,7 @@ def _encrypted_by(*, client: bool, server: ServerEncryption | None) -> dict[str,
     kinds = {(True, True): "client+server", (True, False): "client", (False, True): "server"}
     return {
         "encryption": kinds.get((client, server is not None), "none"),
-        "sse": "none" if server is None else server.label,
+        "sse": label(server),
     }
 
 

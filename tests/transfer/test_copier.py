@@ -16,6 +16,7 @@ from ossfs.errors import (
 from ossfs.format.attributes import Attributes, from_metadata
 from ossfs.store.base import ObjectInfo, PutOptions, ServerEncryption
 from ossfs.store.memory import MemoryStore
+from ossfs.transfer.protection import ServerChoice
 from tests.transfer.watched import WatchedStore
 from tests.transfer.world import FILE, KEY, KIB, MIB, OTHER, PART, World, content_of
 
@@ -217,7 +218,7 @@ async def test_the_version_that_is_replaced_never_passes_for_the_new_one(
     world.store.before = fail
     with pytest.raises(Unavailable):
         await world.copier.reupload(
-            info, attributes=FILE, tags=tags, limit=None, encryption=encryption
+            info, attributes=FILE, tags=tags, limit=None, choice=ServerChoice(encryption)
         )
     assert await world.store.inner.head(KEY) == info
 
