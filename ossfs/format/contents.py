@@ -80,5 +80,14 @@ def same_content(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
     return _deciding(one) == _deciding(other)
 
 
+def without_encryption(metadata: Mapping[str, str]) -> dict[str, str]:
+    """The headers that say nothing of the encryption: attributes, and what others put there."""
+    return {
+        name: value
+        for name, value in metadata.items()
+        if name not in _DECIDING and not name.startswith((envelopes.PREFIX, seals.PREFIX))
+    }
+
+
 def _deciding(metadata: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in metadata.items() if name in _DECIDING}

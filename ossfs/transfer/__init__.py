@@ -5,6 +5,8 @@ opener      `Opener`: key → accepted headers and an `ObjectReader`
 reader      `ObjectReader`: content of one stored version at any offset
 copier      `Copier`: stored versions again, under another key or with other attributes
 pool        `ReadPool`: what all readers of a mount share
+convert     a package: stored objects under another encryption
+describing  listings with what HEAD says of each object
 sending     `Sender`: what all writers share; one PutObject, or a multipart upload
 limits      `TransferLimits`: memory, requests and threads in use at once
 

@@ -87,7 +87,7 @@ async def accept(
             key, iv = await _present(keyring).open_foreign(envelope)
             return _encrypted(info, envelope, BodyCipher(key, iv), None)
         case Own(envelope=envelope, seal=seal):
-            file_type = _file_type(info)
+            file_type = file_type_of(info)
 
             def is_genuine(key: DataKey) -> bool:
                 return seal.accepts(key, file_type=file_type, size=info.size)
@@ -119,7 +119,9 @@ def _sealed(
 
 
 def _plain(info: ObjectInfo) -> Version:
-    return Version(info=info, file_type=_file_type(info), cipher=None, lock=b"", authenticity=None)
+    return Version(
+        info=info, file_type=file_type_of(info), cipher=None, lock=b"", authenticity=None
+    )
 
 
 def _encrypted(
@@ -130,14 +132,14 @@ def _encrypted(
     lock.update(envelope.wrapped_start)
     return Version(
         info=info,
-        file_type=_file_type(info),
+        file_type=file_type_of(info),
         cipher=cipher,
         lock=lock.digest(),
         authenticity=authenticity,
     )
 
 
-def _file_type(info: ObjectInfo) -> int:
+def file_type_of(info: ObjectInfo) -> int:
     """st_mode >> 12 as the header tells; object tags and listings have no say in it."""
     return attribute_headers.from_metadata(info.metadata, _REGULAR, size=info.size).file_type
 

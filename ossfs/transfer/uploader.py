@@ -94,7 +94,22 @@ class Uploader:
             forbid_overwrite=forbid_overwrite,
             storage_class=storage_class or self._storage_class,
         )
-        return await self._upload(frozen, key, attributes, options, protection or self._default)
+        return await self._upload(
+            frozen,
+            key,
+            attributes.file_type,
+            replace(options, metadata=attribute_headers.to_metadata(attributes)),
+            protection or self._default,
+        )
+
+    async def upload_as(
+        self, frozen: FrozenFile, key: ObjectKey, *, file_type: int, options: PutOptions
+    ) -> ObjectInfo:
+        """Store *frozen* under *key* with headers, tags and all that another object has.
+
+        file_type: st_mode >> 12, as `options.metadata` say; `options.encryption` does not count.
+        """
+        return await self._upload(frozen, key, file_type, options, self._default)
 
     async def upload_link(
         self,
@@ -112,8 +127,13 @@ class Uploader:
             forbid_overwrite=forbid_overwrite,
             storage_class=self._storage_class,
         )
-        content = Text(bytes(target))
-        return await self._upload(content, key, attributes, options, protection or self._default)
+        return await self._upload(
+            Text(bytes(target)),
+            key,
+            attributes.file_type,
+            replace(options, metadata=attribute_headers.to_metadata(attributes)),
+            protection or self._default,
+        )
 
     async def put_marker(
         self,
@@ -140,7 +160,7 @@ class Uploader:
         self,
         content: Content,
         key: ObjectKey,
-        attributes: Attributes,
+        file_type: int,
         options: PutOptions,
         protection: Protection,
     ) -> ObjectInfo:
@@ -152,12 +172,12 @@ class Uploader:
         async with self._sender.limits.memory.hold(content.size if whole else _SCAN_BYTES):
             form = self._form(content, lock)
             await form.scan(keep=whole)
-            metadata = attribute_headers.to_metadata(attributes)
+            metadata = dict(options.metadata)
             sidecar = None
             if lock is not None and lock.envelope.deprecated:
                 metadata |= deprecated.to_metadata(lock.envelope, plain_size=content.size)
             elif lock is not None:
-                seal = await self._seal(lock, form, attributes.file_type)
+                seal = await self._seal(lock, form, file_type)
                 sidecar = seal.sidecar
                 metadata |= seals.to_metadata(seal)
                 metadata |= envelopes.to_metadata(
