@@ -5,7 +5,7 @@ atomic to other hosts. What is not stored yet only changes its name here.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
@@ -167,7 +167,11 @@ class Renames:
             raise
         if departure is not None:
             departure.gone = True
-        self._relabel(node, new_directory, name, target)
+        try:
+            self._relabel(node, new_directory, name, target)
+        except OssfsError:
+            await self._take_back([] if moved is None else [moved.key])
+            raise
         if moved is not None:
             self._adopt(node, moved)
             await self._delete_old([old_key], directory, old_name)
@@ -238,7 +242,8 @@ class Renames:
             same = node.kernel_pages == node.info.etag
             node.kernel_pages = info.etag if same else None
         node.info = info
-        node.checked = self._clock()
+        if node.checked != NEVER:  # attributes that have still to be asked for are not in the copy
+            node.checked = self._clock()
         self._removal.rebase(node)
 
     def _relabel(self, node: Node, directory: Node, name: str, target: Node | None) -> None:
@@ -269,7 +274,11 @@ class Renames:
             moved = await self._copy_all(source, goal, keys, replaces=target is not None)
             if target is not None:
                 self._removal.drop_directory(target)
-            self._relabel(node, new_directory, name, target)
+            try:
+                self._relabel(node, new_directory, name, target)
+            except OssfsError:
+                await self._take_back([copied.now.key for copied in moved.values()])
+                raise
             self._adopt_all(node, moved)
             if target is not None and node.info is None:
                 self._attributes.changed(node)  # the marker in its place is the target's
@@ -347,11 +356,12 @@ class Renames:
                 )
 
     def _adopt_all(self, top: Node, moved: dict[str, Moved]) -> None:
+        there = {"", *(above for path in moved for above in _directories_above(path))}
         for path, node in [("", top), *self._tree.descendants(top)]:
             copied = moved.get(f"{path}/" if node.is_directory and path else path)
             if node.is_directory:
                 node.info = None if copied is None else copied.now
-                node.checked = self._clock()
+                node.checked = self._clock() if path in there else NEVER
             elif copied is None:
                 node.checked = NEVER
                 if node.dirty:
@@ -362,3 +372,10 @@ class Renames:
                 if known is not None and not (node.busy or same_version(known, copied.before)):
                     node.size, node.checked = copied.now.size, NEVER
                     self._lookups.replaced(node)
+
+
+def _directories_above(path: str) -> Iterator[str]:
+    """The directories that *path* proves to exist; itself if it is that of a marker."""
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        yield path

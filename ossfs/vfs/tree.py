@@ -85,9 +85,13 @@ class Tree:
         object_key(self._prefix, (*self.path(directory), name), directory=is_directory)
 
     def attach(self, directory: Node, name: str, node: Node) -> None:
-        """Put *node* under *name*; whatever stood there must have been detached."""
+        """Put *node* under *name*; whatever stood there must have been detached.
+
+        A lookup may have found the node gone, and dropped it, while it was on its way here.
+        """
         folder = directory.entries()
         assert name not in folder.children
+        self._nodes[node.ino] = node
         node.parent, node.name = directory, name
         folder.children[name] = node
         folder.absent.pop(name, None)

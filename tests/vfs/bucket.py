@@ -55,7 +55,7 @@ class Hold:
 class Failure:
     """Makes the requests that it matches fail: the first `skip` pass, then `times` fail.
 
-    answer_lost: they take effect all the same. met: name of the request that failed last.
+    answer_lost: they take effect all the same. met: name of the request that failed first.
     """
 
     name: str | None
@@ -75,7 +75,7 @@ class Failure:
         if not self.times:
             return False
         self.times -= 1
-        self.met = call.name
+        self.met = self.met or call.name
         return True
 
 
@@ -90,6 +90,8 @@ class Bucket:
         self._signatures: dict[str, inspect.Signature] = {}
         self.delay: Callable[[], float] = lambda: 0
         self.chance_of_failure: Callable[[], bool] = lambda: False
+        self.chance_of_lost_answer: Callable[[], bool] = lambda: False
+        self.error: Callable[[], StoreError] = unavailable
 
     def names(self) -> list[str]:
         """Names of the requests so far."""
@@ -148,7 +150,7 @@ class Bucket:
         await self._pause(call, after=False)
         await trio.sleep(self.delay())
         if self.chance_of_failure():
-            raise unavailable()
+            raise self.error()
         failure = next((one for one in self.failures if one.takes(call)), None)
         if failure is not None and not failure.answer_lost:
             await trio.lowlevel.checkpoint()
@@ -158,6 +160,8 @@ class Bucket:
         await self._pause(call, after=True)
         if failure is not None:
             raise failure.error()
+        if self.chance_of_lost_answer():
+            raise unavailable()
         return answer
 
     def __getattr__(self, name: str) -> Any:

@@ -536,3 +536,51 @@ async def test_the_nodes_of_a_replaced_directory_are_forgotten(mount: Mount) -> 
     await mount.rename("d", "e")
     assert len(mount.known) == 1 + len(["e", "a", "b", "sub", "c", "deep", "e"])
     mount.check_invariants()
+
+
+async def test_a_rename_above_it_does_not_prolong_what_is_believed_of_a_directory(
+    mount: Mount, world: World
+) -> None:
+    await mount.mkdir("d")
+    await mount.mkdir("d/e")
+    await mount.write("d/f", b"x")
+    await world.delete("d/e/")
+    await trio.sleep(10)
+    await mount.rename("d", "g")
+    assert await mount.names("g") == {"f"}
+
+
+async def test_attributes_of_another_clients_version_are_asked_for_after_two_renames(
+    mount: Mount, world: World
+) -> None:
+    await mount.mkdir("d")
+    await mount.write("d/f", b"ours")
+    await mount.set_xattr("d/f", b"user.a", b"ours")
+    await mount.drain()
+    await world.delete("d/f")
+    await world.mount().write("d/f", b"theirs")
+    await mount.rename("d", "e")
+    await mount.rename("e", "g")
+    assert await mount.xattrs("g/f") == {}
+
+
+async def test_copies_are_taken_back_where_the_name_was_taken_meanwhile(
+    mount: Mount, world: World
+) -> None:
+    await mount.mkdir("d")
+    await mount.write("d/f", b"x")
+    with mount.bucket.held("copy", "d/", after=True) as copy:
+        async with trio.open_nursery() as tasks:
+            tasks.start_soon(renamed_in_vain, mount)
+            await copy.reached.wait()
+            await trio.sleep(10)
+            # A copy is seen there, and changed, before the rename is done.
+            await mount.change("e", mode=0o700)
+            copy.release()
+    await mount.drain()
+    assert [key for key in world.stored() if key.endswith("f")] == ["d/f"]
+
+
+async def renamed_in_vain(mount: Mount) -> None:
+    with refused(errno.EEXIST):
+        await mount.rename("d", "e")

@@ -151,3 +151,13 @@ def test_every_attached_or_held_node_is_in_the_table_and_no_other(
         for known in nodes:
             assert tree.get(known.ino) is known
     assert len({node.ino for node in nodes}) == len(nodes)
+
+
+def test_what_is_attached_is_known_though_it_was_dropped_on_its_way() -> None:
+    tree = Tree("", DIRECTORY)
+    node = tree.new("f", FILE)
+    tree.attach(tree.root, "f", node)
+    tree.detach(node, 0)
+    tree.release(node)
+    tree.attach(tree.root, "g", node)
+    assert tree.get(node.ino) is node

@@ -258,6 +258,8 @@ class Mount:
         gate = self.fs._saver._gate
         assert not gate._exclusive
         assert not gate._shared
+        for _, node in self.fs._tree.descendants(self.fs._tree.root):
+            assert self.fs._tree.get(node.ino) is node
         for node in self.known:
             assert not node.content_lock.locked(), node.name
             assert not node.upload_lock.locked(), node.name
@@ -267,7 +269,8 @@ class Mount:
             assert node.writers >= 0
             assert not node.dirty or node.staged is not None or node.unlinked
             named = node.attached and node.parent is not None
-            held = node.lookups or node.handles or (node.pinned and not node.unlinked)
+            held = node.lookups or node.handles or node.retrying
+            held = held or (node.pinned and not node.unlinked)
             assert named or held or node is self.fs._tree.root, f"{node.name} leaks"
 
 
