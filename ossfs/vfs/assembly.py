@@ -125,6 +125,7 @@ def assemble(
         tree=tree,
         gate=gate,
         creation=creation,
+        fresh=lookups.fresh,
         remote=remote,
         saver=saver,
         store=parts.store,

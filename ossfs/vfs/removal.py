@@ -51,7 +51,7 @@ class Departure:
 
 
 class Removal:
-    """clock: seconds, monotonic."""
+    """clock: seconds, monotonic; fresh: whether what is known of a node still counts."""
 
     def __init__(
         self,
@@ -59,6 +59,7 @@ class Removal:
         tree: Tree,
         gate: TreeGate,
         creation: Creation,
+        fresh: Callable[[Node], bool],
         remote: Remote,
         saver: Saver,
         store: ObjectStore,
@@ -70,6 +71,7 @@ class Removal:
         self._tree = tree
         self._gate = gate
         self._creation = creation
+        self._fresh = fresh
         self._remote = remote
         self._saver = saver
         self._store = store
@@ -147,9 +149,10 @@ class Removal:
         """
         if directory is self._tree.root or directory.info is not None:
             return
-        others = (child for child in directory.entries().children.values() if child is not leaving)
-        if any(child.info is not None and not child.leaving for child in others):
-            return
+        for child in directory.entries().children.values():
+            stays = child is not leaving and not child.leaving
+            if stays and child.info is not None and self._fresh(child):
+                return
         key = self._tree.key(directory)
         try:
             directory.info = await self._uploader.put_marker(

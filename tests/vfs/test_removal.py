@@ -425,3 +425,15 @@ async def test_nothing_can_be_made_in_a_directory_that_is_going(mount: Mount) ->
         with refused(errno.ENOENT):
             await mount.fs.mkdir(stat.ino, b"e", 0o755, CALLER)
     assert mount.bucket.inner._keys == []
+
+
+async def test_a_directory_without_a_marker_outlives_its_last_file_though_others_were_seen_once(
+    mount: Mount, world: World
+) -> None:
+    await world.put("d/a", b"a")
+    await world.put("d/b", b"b")
+    assert await mount.names("d") == {"a", "b"}
+    await world.delete("d/a")
+    await trio.sleep(10)
+    await mount.unlink("d/b")
+    assert world.stored() == ["d/"]
