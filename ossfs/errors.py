@@ -195,6 +195,12 @@ class NameNotUtf8(OssfsError):
     errno = _errno.EILSEQ
 
 
+class Busy(OssfsError):
+    """Something else has to end first."""
+
+    errno = _errno.EBUSY
+
+
 class InvalidArgument(OssfsError):
     """An argument that no state of the file system would make right."""
 

@@ -76,6 +76,7 @@ async def _serve(
         try:
             spawn, kernel = _guarded(nursery), KernelNotifier()
             filesystem = build_filesystem(config, keyring, store, spawn, kernel=kernel, rule=rule)
+            await filesystem.recover()
             session = _build_session(config, filesystem, ready)
             code = NOT_STORED if await session.run() else 0
         except CommandError as error:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import trio
 
@@ -19,11 +19,15 @@ from ossfs.vfs.creation import Creation
 from ossfs.vfs.filesystem import FileSystem
 from ossfs.vfs.gate import TreeGate
 from ossfs.vfs.handles import HandleTable
+from ossfs.vfs.journal import Journal
 from ossfs.vfs.kernel import Behaviour, KernelCache, Spawn
 from ossfs.vfs.listing import Listings
 from ossfs.vfs.lookups import Lookups
 from ossfs.vfs.metadata import Metadata
+from ossfs.vfs.moving import Mover
+from ossfs.vfs.owner import Owner, ThisProcess
 from ossfs.vfs.policy import Policy
+from ossfs.vfs.recovery import Recovery
 from ossfs.vfs.remote import Defaults, Remote
 from ossfs.vfs.removal import Removal
 from ossfs.vfs.renames import Renames
@@ -45,6 +49,7 @@ class Parts:
     staging: StagingArea
     key_name: Callable[[Envelope], str]
     spawn: Spawn
+    owner: Owner = field(default_factory=ThisProcess)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +139,28 @@ def assemble(
         policy=parts.policy,
         clock=clock,
     )
+    journal = Journal(
+        store=parts.store,
+        base=tree.key(tree.root),
+        owner=parts.owner,
+        clock=clock,
+        spawn=parts.spawn,
+    )
+    recovery = Recovery(
+        store=parts.store,
+        journal=journal,
+        owner=parts.owner,
+        spawn=parts.spawn,
+        parallel=behaviour.parallel,
+    )
+    mover = Mover(
+        store=parts.store,
+        copier=parts.copier,
+        journal=journal,
+        recovery=recovery,
+        spawn=parts.spawn,
+        parallel=behaviour.parallel,
+    )
     renames = Renames(
         tree=tree,
         gate=gate,
@@ -144,8 +171,8 @@ def assemble(
         attributes=attributes,
         store=parts.store,
         copier=parts.copier,
+        mover=mover,
         remote=remote,
-        behaviour=behaviour,
         now=now,
         clock=clock,
     )
@@ -197,6 +224,7 @@ def assemble(
         listings=Listings(handles, lookups, parts.spawn),
         metadata=metadata,
         saver=saver,
+        recovery=recovery,
         behaviour=behaviour,
     )
 

@@ -25,6 +25,7 @@ from ossfs.vfs.listing import Entry, Listings
 from ossfs.vfs.lookups import Lookups
 from ossfs.vfs.metadata import Changes, Metadata, Stat
 from ossfs.vfs.node import Node
+from ossfs.vfs.recovery import Recovery
 from ossfs.vfs.removal import Removal
 from ossfs.vfs.renames import Renames
 from ossfs.vfs.saving import Saver, Unsaved
@@ -60,6 +61,7 @@ class FileSystem:
         listings: Listings,
         metadata: Metadata,
         saver: Saver,
+        recovery: Recovery,
         behaviour: Behaviour,
     ) -> None:
         self._tree = tree
@@ -72,6 +74,7 @@ class FileSystem:
         self._listings = listings
         self._metadata = metadata
         self._saver = saver
+        self._recovery = recovery
         self._behaviour = behaviour
 
     # --- names -------------------------------------------------------------------------------
@@ -272,6 +275,11 @@ class FileSystem:
         self._tree.release(node)
 
     # --- the whole -----------------------------------------------------------------------------
+
+    async def recover(self) -> None:
+        """Settle renames that a crash cut short, before anything is asked of this mount."""
+        if not self._behaviour.read_only:
+            await self._recovery.run()
 
     def unsaved(self) -> list[Unsaved]:
         """What OSS does not hold yet."""

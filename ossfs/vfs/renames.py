@@ -6,10 +6,8 @@ atomic to other hosts. What is not stored yet only changes its name here.
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
-
-import trio
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import replace
 
 from ossfs.errors import (
     AccessDenied,
@@ -24,19 +22,18 @@ from ossfs.errors import (
     OssfsError,
     Stale,
 )
-from ossfs.format.names import KEY_MAX, RESERVED
+from ossfs.format.names import KEY_MAX
 from ossfs.store.base import ObjectInfo, ObjectStore
 from ossfs.transfer.copier import Copier
-from ossfs.transfer.parallel import for_each
 from ossfs.types import ObjectKey
 from ossfs.vfs.attribute_saving import AttributeSaver
 from ossfs.vfs.creation import Creation, check_exists
 from ossfs.vfs.gate import TreeGate, upwards
-from ossfs.vfs.kernel import Behaviour
 from ossfs.vfs.lookups import Lookups
+from ossfs.vfs.moving import Moved, Mover
 from ossfs.vfs.node import NEVER, Node
 from ossfs.vfs.remote import Remote, same_version
-from ossfs.vfs.removal import CLEAN_UP_SECONDS, Departure, Removal
+from ossfs.vfs.removal import Departure, Removal
 from ossfs.vfs.saving import Saver
 from ossfs.vfs.tree import Tree
 
@@ -44,14 +41,6 @@ log = logging.getLogger(__name__)
 
 NOREPLACE = 1
 """RENAME_NOREPLACE of renameat2(2), the one flag that is supported."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moved:
-    """What was copied, and the copy."""
-
-    before: ObjectInfo
-    now: ObjectInfo
 
 
 class Renames:
@@ -69,8 +58,8 @@ class Renames:
         attributes: AttributeSaver,
         store: ObjectStore,
         copier: Copier,
+        mover: Mover,
         remote: Remote,
-        behaviour: Behaviour,
         now: Callable[[], int],
         clock: Callable[[], float],
     ) -> None:
@@ -83,8 +72,8 @@ class Renames:
         self._attributes = attributes
         self._store = store
         self._copier = copier
+        self._mover = mover
         self._remote = remote
-        self._behaviour = behaviour
         self._now = now
         self._clock = clock
 
@@ -170,11 +159,13 @@ class Renames:
         try:
             self._relabel(node, new_directory, name, target)
         except OssfsError:
-            await self._take_back([] if moved is None else [moved.key])
+            if moved is not None:
+                await self._store.delete(moved.key)
             raise
         if moved is not None:
             self._adopt(node, moved)
-            await self._delete_old([old_key], directory, old_name)
+            with self._deleting(directory, old_name):
+                await self._store.delete(old_key)
 
     async def _store_as(
         self, node: Node, new_key: ObjectKey, target: Node | None, old_key: ObjectKey
@@ -199,12 +190,11 @@ class Renames:
                 raise NoEntry("the file was removed")
         return None
 
-    async def _delete_old(self, keys: list[ObjectKey], directory: Node, name: str) -> None:
+    @contextmanager
+    def _deleting(self, directory: Node, name: str) -> Iterator[None]:
+        """Around what deletes what stands under the old name."""
         try:
-            if len(keys) == 1:
-                await self._store.delete(keys[0])
-            else:
-                await self._store.delete_many(keys)
+            yield
         except BaseException:
             log.warning("renamed, but what stands under the old name could not be deleted")
             self._creation.unsure(directory, name)
@@ -238,12 +228,11 @@ class Renames:
             return None  # they stay pending, and are stored the long way
 
     def _adopt(self, node: Node, info: ObjectInfo) -> None:
+        """The copy is what stands there now; how old what is known of it is does not change."""
         if node.kernel_pages is not None and node.info is not None:
             same = node.kernel_pages == node.info.etag
             node.kernel_pages = info.etag if same else None
         node.info = info
-        if node.checked != NEVER:  # attributes that have still to be asked for are not in the copy
-            node.checked = self._clock()
         self._removal.rebase(node)
 
     def _relabel(self, node: Node, directory: Node, name: str, target: Node | None) -> None:
@@ -269,21 +258,19 @@ class Renames:
             await self._removal.keep_marker(directory, node)
             source, old_name = self._tree.key(node), node.name
             goal = self._tree.directory_key(new_directory, name)
-            keys = await self._keys_below(source)
+            keys = await self._mover.keys_below(source)
             self._check_lengths(node, source, goal, keys)
-            moved = await self._copy_all(source, goal, keys, replaces=target is not None)
-            if target is not None:
-                self._removal.drop_directory(target)
-            try:
+            replaces = target is not None
+            async with self._mover.moving(source, goal, keys, replaces=replaces) as move:
+                moved = await self._mover.copy(move)
+                if target is not None:
+                    self._removal.drop_directory(target)
                 self._relabel(node, new_directory, name, target)
-            except OssfsError:
-                await self._take_back([copied.now.key for copied in moved.values()])
-                raise
-            self._adopt_all(node, moved)
-            if target is not None and node.info is None:
-                self._attributes.changed(node)  # the marker in its place is the target's
-            if keys:
-                await self._delete_old(keys, directory, old_name)
+                self._adopt_all(node, moved)
+                if target is not None and node.info is None:
+                    self._attributes.changed(node)  # the marker in its place is the target's
+                with self._deleting(directory, old_name):
+                    await self._mover.delete(move)
 
     def _check_lengths(self, top: Node, source: str, goal: str, keys: list[ObjectKey]) -> None:
         """Raises NameTooLong if anything in the directory, stored or not, would have too long a
@@ -295,82 +282,25 @@ class Renames:
         if longest + len(goal.encode()) > KEY_MAX:
             raise NameTooLong("keys in the directory would be above 1,023 bytes")
 
-    async def _keys_below(self, source: str) -> list[ObjectKey]:
-        """All keys of the directory, its marker among them; what ossfs keeps for itself stays
-        behind.
-        """
-        keys: list[ObjectKey] = []
-        token: str | None = None
-        while True:
-            page = await self._store.list_page(source, token=token)
-            listed = (entry.key for entry in page.entries)
-            keys += [key for key in listed if RESERVED not in key[len(source) :].split("/")]
-            token = page.next_token
-            if token is None:
-                return keys
-
-    async def _copy_all(
-        self, source: str, goal: str, keys: list[ObjectKey], *, replaces: bool
-    ) -> dict[str, Moved]:
-        """Copy every key; returns what now stands under each path below *goal*.
-
-        If one cannot be copied the others are taken back, and the error is raised. replaces: there
-        is a directory, whose marker stays in that case.
-        """
-        moved: dict[str, Moved] = {}
-        begun: list[ObjectKey] = []
-
-        async def copy(key: ObjectKey) -> None:
-            below = key[len(source) :]
-            try:
-                info = await self._store.head(key)
-                if below or not replaces:
-                    begun.append(ObjectKey(goal + below))
-                stored = await self._copier.copy(info, ObjectKey(goal + below))
-            except NotFound:
-                return  # another client deleted it meanwhile
-            moved[below] = Moved(before=info, now=stored)
-
-        try:
-            # The marker is the last one, so that a directory in its place stays what it is until
-            # nothing else can fail.
-            inner = [key for key in keys if key != source]
-            if inner:
-                await for_each(inner, copy, limit=min(self._behaviour.parallel, len(inner)))
-            if len(inner) < len(keys):
-                await copy(ObjectKey(source))
-        except BaseException:
-            await self._take_back(begun)
-            raise
-        return moved
-
-    async def _take_back(self, copies: list[ObjectKey]) -> None:
-        if not copies:
-            return
-        with trio.move_on_after(CLEAN_UP_SECONDS, shield=True):
-            try:
-                await self._store.delete_many(copies)
-            except OssfsError as error:
-                log.warning(
-                    "%d copies of a failed rename stay in the bucket: %s", len(copies), error
-                )
-
     def _adopt_all(self, top: Node, moved: dict[str, Moved]) -> None:
         there = {"", *(above for path in moved for above in _directories_above(path))}
         for path, node in [("", top), *self._tree.descendants(top)]:
             copied = moved.get(f"{path}/" if node.is_directory and path else path)
+            known = node.info
+            if copied is not None and not (known and known.metadata == copied.before.metadata):
+                node.checked = NEVER  # its attributes are not those that are known
             if node.is_directory:
                 node.info = None if copied is None else copied.now
-                node.checked = self._clock() if path in there else NEVER
+                if path not in there:
+                    node.checked = NEVER
             elif copied is None:
                 node.checked = NEVER
                 if node.dirty:
                     node.info = None
             else:
-                known = node.info
                 self._adopt(node, copied.now)
                 if known is not None and not (node.busy or same_version(known, copied.before)):
-                    node.size, node.checked = copied.now.size, NEVER
+                    node.size = copied.now.size
                     self._lookups.replaced(node)
 
 

@@ -564,6 +564,21 @@ async def test_attributes_of_another_clients_version_are_asked_for_after_two_ren
     assert await mount.xattrs("g/f") == {}
 
 
+async def test_attributes_that_another_client_changed_are_asked_for_after_a_rename_above(
+    mount: Mount, world: World
+) -> None:
+    await mount.mkdir("d")
+    await mount.mkdir("d/e")
+    await mount.write("d/f", b"x")
+    other = world.mount()
+    await other.set_xattr("d/f", b"user.big", b"v" * 300)
+    await other.change("d/e", mode=0o700)
+    assert await other.drain() == []
+    await mount.rename("d", "g")
+    assert await mount.xattrs("g/f") == {b"user.big": b"v" * 300}
+    assert (await mount.stat("g/e")).mode & 0o777 == 0o700
+
+
 async def test_copies_are_taken_back_where_the_name_was_taken_meanwhile(
     mount: Mount, world: World
 ) -> None:

@@ -68,6 +68,17 @@ class RecordingKernel:
         self.invalidated.append(ino)
 
 
+class Process:
+    """Owns what a mount begins; dead ones are known to be gone to all of the same host."""
+
+    def __init__(self, name: str, dead: set[str]) -> None:
+        self.name = name
+        self._dead = dead
+
+    def is_gone(self, name: str) -> bool:
+        return name in self._dead
+
+
 class Mount:
     """One mount, with operations by path that look every component up as the kernel does.
 
@@ -284,6 +295,7 @@ class World:
     key: Any
     wall: Wall = field(default_factory=Wall)
     mounts: list[Mount] = field(default_factory=list)
+    dead: set[str] = field(default_factory=set)
 
     def mount(
         self,
@@ -321,6 +333,7 @@ class World:
                 staging=StagingArea(self.directory, area),
                 key_name=lambda envelope: "key",
                 spawn=spawn,
+                owner=Process(f"process {len(self.mounts)}", self.dead),
             ),
             Place(bucket="memory", prefix=prefix, defaults=Defaults(uid=1000, gid=1000)),
             replace(behaviour or Behaviour(), **options),
@@ -331,6 +344,12 @@ class World:
         mount = Mount(fs, bucket, kernel)
         self.mounts.append(mount)
         return mount
+
+    def kill(self, mount: Mount, *, seen: bool = True) -> None:
+        """No request of the mount arrives any more; seen: other mounts know that it is gone."""
+        mount.bucket.chance_of_failure = lambda: True
+        if seen:
+            self.dead.add(f"process {self.mounts.index(mount)}")
 
     # --- another client ----------------------------------------------------------------------
 
