@@ -21,6 +21,7 @@ CHUNK_BYTES = 64 * 1024
 _TAG_BYTES = 16
 _SALT_BYTES = 16
 _STORED_BYTES = CHUNK_BYTES + _TAG_BYTES
+_READ_CHUNKS = 4
 
 
 def _cipher(data_key: bytes, salt: bytes) -> AESGCM:
@@ -68,20 +69,29 @@ class Sealer:
 
 
 def read(file: int, data_key: bytes, size: int, offset: int, length: int) -> Iterator[bytes]:
-    """Bytes [offset, offset + length) of a body of *size* bytes, at most a chunk at a time.
+    """Bytes [offset, offset + length) of a body of *size* bytes, a few chunks at a time.
 
     file: its descriptor. Raises OSError where the file is damaged or is none of this data key.
     """
     cipher = _cipher(data_key, os.pread(file, _SALT_BYTES, 0))
     end = offset + length
-    for number in range(offset // CHUNK_BYTES, -(-end // CHUNK_BYTES)):
-        start = number * CHUNK_BYTES
-        stored = min(CHUNK_BYTES, size - start) + _TAG_BYTES
-        sealed = os.pread(file, stored, _SALT_BYTES + number * _STORED_BYTES)
+    wanted = range(offset // CHUNK_BYTES, -(-end // CHUNK_BYTES))
+    for first in wanted[::_READ_CHUNKS]:
+        start = first * CHUNK_BYTES
+        count = min(_READ_CHUNKS, wanted.stop - first)
+        stored = min(count * CHUNK_BYTES, size - start) + count * _TAG_BYTES
+        sealed = os.pread(file, stored, _SALT_BYTES + first * _STORED_BYTES)
         try:
             if len(sealed) != stored:
                 raise ValueError("the file is too short")
-            chunk = cipher.decrypt(_nonce(number), sealed, None)
+            opened = b"".join(_opened(cipher, first, sealed))
         except (InvalidTag, ValueError):
             raise OSError("a stored body is damaged") from None
-        yield chunk[max(offset - start, 0) : end - start]
+        yield opened[max(offset - start, 0) : end - start]
+
+
+def _opened(cipher: AESGCM, first: int, sealed: bytes) -> Iterator[bytes]:
+    """The chunks from number *first* on, of which the last may be a short one."""
+    view = memoryview(sealed)
+    for index, at in enumerate(range(0, len(sealed), _STORED_BYTES)):
+        yield cipher.decrypt(_nonce(first + index), view[at : at + _STORED_BYTES], None)

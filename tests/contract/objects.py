@@ -302,8 +302,10 @@ class ObjectContract:
         joined = await store.complete_multipart(key("c"), upload, [part])
         assert joined.encryption == put.encryption
 
-    async def test_sm4_is_restated_as_data_algorithm_of_a_kms_key(self, store: ObjectStore) -> None:
-        asked = ServerEncryption(algorithm="KMS", key_id="some-key", data_algorithm="SM4")
+    async def test_sm4_is_restated_as_data_algorithm_of_a_kms_key(
+        self, store: ObjectStore, kms_key: str
+    ) -> None:
+        asked = ServerEncryption(algorithm="KMS", key_id=kms_key, data_algorithm="SM4")
         await store.put(key("a"), b"", PutOptions(encryption=asked))
         shown = (await store.head(key("a"))).encryption
         assert shown == asked
