@@ -43,8 +43,10 @@ def test_the_documents_name_no_option_that_does_not_exist() -> None:
     }
     of_serve = "root host port ready-file access-key-id access-key-secret buckets latency bandwidth"
     of_its_kms = {"kms-port", "kms-latency", "kms-fault"}
+    of_its_tls = {"tls", "tls-cert", "tls-key", "tls-max"}
     absent_and_said_so = {"replace"}
-    known = {*TABLE, *of_other_programs, *of_commands, *of_serve.split(), *of_its_kms, "fault"}
+    known = {*TABLE, *of_other_programs, *of_commands, *of_serve.split(), *of_its_kms, *of_its_tls}
+    known.add("fault")
     for name in ("README.md", "docs/operations.md"):
         named = set(re.findall(r"--([a-z][a-z-]+)", (ROOT / name).read_text()))
         assert named <= known | absent_and_said_so, name
