@@ -5,7 +5,7 @@ from typing import final
 
 import trio
 
-from ossfs.cache import ByteLru
+from ossfs.cache import ExtentLru
 from ossfs.store.base import ObjectStore
 from ossfs.transfer.limits import TransferLimits
 from ossfs.transfer.version import Identity
@@ -13,7 +13,7 @@ from ossfs.transfer.version import Identity
 Spawn = Callable[..., object]
 """Starts an async function with its arguments in a nursery that outlives the readers."""
 
-_ENTRY_OVERHEAD = 256
+_CHUNK_OVERHEAD = 256
 _FOREGROUND_REQUESTS = 4
 
 
@@ -41,8 +41,6 @@ class ReadPool:
         self.limits = limits
         # A window that fills the cache would push out what it has fetched before it is read.
         self.read_ahead = min(read_ahead, cache_bytes // 4)
-        self.chunks: ByteLru[tuple[Identity, int], bytes] = ByteLru(
-            cache_bytes, overhead=_ENTRY_OVERHEAD
-        )
+        self.chunks: ExtentLru[Identity] = ExtentLru(cache_bytes, overhead=_CHUNK_OVERHEAD)
         # Some requests are left for reads that somebody waits for.
         self.background = trio.CapacityLimiter(max(1, limits.width - _FOREGROUND_REQUESTS))

@@ -13,6 +13,7 @@ from typing import final
 
 import trio
 
+from ossfs.cache import Extent
 from ossfs.crypto.datakey import FAILED
 from ossfs.errors import BadHandle, IntegrityError, OssfsError
 from ossfs.store.base import ObjectInfo
@@ -32,7 +33,7 @@ _FIRST_BYTES = -1
 class _Fetch:
     """Chunks first..end-1 on their way: who waits, and what came out of it."""
 
-    __slots__ = ("chunks", "done", "end", "error", "first", "scope", "waiting")
+    __slots__ = ("done", "end", "error", "extent", "first", "scope", "waiting")
 
     def __init__(self, first: int, end: int) -> None:
         self.first = first
@@ -40,7 +41,7 @@ class _Fetch:
         self.waiting = 0
         self.scope = trio.CancelScope()
         self.done = trio.Event()
-        self.chunks: list[bytes | None] = []
+        self.extent: Extent | None = None
         self.error: OssfsError | None = None
 
 
@@ -81,9 +82,11 @@ class ObjectReader:
         if whole < self._size:
             whole -= whole % self._chunk
         if whole and (self._identity, 0) not in self._pool.chunks:
-            self._pool.chunks.put((self._identity, _FIRST_BYTES), bytes(first_bytes[:whole]))
+            # A copy, since the buffer may be that of the whole object.
+            stored = memoryview(bytes(first_bytes[:whole]))
+            self._pool.chunks.put(self._identity, Extent(_FIRST_BYTES, whole, stored))
 
-    async def read(self, offset: int, length: int) -> bytes:
+    async def read(self, offset: int, length: int) -> Buffer:
         """Bytes [offset, offset + length), clipped at the end of the content.
 
         Raises Stale (another client replaced the version), IntegrityError, StoreError, BadHandle
@@ -96,16 +99,15 @@ class ObjectReader:
         if offset >= end:
             return b""
         first, behind = offset // self._chunk, -(-end // self._chunk)
-        chunks = await self._from_first_bytes(first, behind)
-        fetches: list[_Fetch] = []
-        if chunks is None:
+        extent = await self._from_first_bytes(first, behind)
+        if extent is not None:
+            chunks = dict.fromkeys(extent.numbers(), extent)
+            self._look_ahead(offset, end)
+        else:
             chunks, fetches = self._begin(first, behind)
-        self._look_ahead(offset, end)
-        await self._collect(fetches, chunks)
-        pieces = [content for index in range(first, behind) if (content := chunks[index])]
-        if len(pieces) != behind - first:
-            raise IntegrityError(FAILED)
-        return _cut(pieces, offset - first * self._chunk, end - offset)
+            self._look_ahead(offset, end)
+            await self._collect(fetches, chunks)
+        return self._join(chunks, offset, end)
 
     def close(self) -> None:
         """Stop reading ahead. Reads that have begun end as usual, later ones are refused."""
@@ -114,29 +116,29 @@ class ObjectReader:
             if not fetch.waiting:
                 fetch.scope.cancel()
 
-    async def _from_first_bytes(self, first: int, end: int) -> dict[int, bytes | None] | None:
-        """Chunks first..end-1 if the bytes that opening brought along hold them, and all of these
-        are authentic, else None.
+    async def _from_first_bytes(self, first: int, end: int) -> Extent | None:
+        """The chunks that opening brought along, if first..end-1 are among them and all of them
+        are authentic.
         """
         cache = self._pool.chunks
-        stored = cache.get((self._identity, _FIRST_BYTES)) if first == 0 else None
-        if stored is None or end * self._chunk > -(-len(stored) // self._chunk) * self._chunk:
+        stored = cache.get(self._identity, _FIRST_BYTES) if first == 0 else None
+        if stored is None or end > -(-len(stored.view) // self._chunk):
             return None
-        contents = await self._version.content(self._pool.limits, 0, stored)
-        self._keep(0, contents)
+        extent = await self._version.content(self._pool.limits, 0, stored.view)
+        cache.put(self._identity, extent)
         # Bytes that were damaged on their way must not be tried again: the bucket may have better.
-        cache.discard((self._identity, _FIRST_BYTES))
-        return None if None in contents else dict(enumerate(contents))
+        cache.discard(self._identity, _FIRST_BYTES)
+        return None if extent.lacking else extent
 
-    def _begin(self, first: int, end: int) -> tuple[dict[int, bytes | None], list[_Fetch]]:
+    def _begin(self, first: int, end: int) -> tuple[dict[int, Extent], list[_Fetch]]:
         """The chunks that the cache holds; the fetches of the others, begun and counted in."""
-        found: dict[int, bytes | None] = {}
+        found: dict[int, Extent] = {}
         fetches: dict[_Fetch, None] = {}
         missing: list[int] = []
         for index in range(first, end):
-            content = self._pool.chunks.get((self._identity, index))
-            if content is not None:
-                found[index] = content
+            extent = self._pool.chunks.get(self._identity, index)
+            if extent is not None:
+                found[index] = extent
             elif (fetch := self._under_way.get(index)) and not fetch.scope.cancel_called:
                 fetches[fetch] = None
             else:
@@ -147,16 +149,31 @@ class ObjectReader:
             fetch.waiting += 1
         return found, list(fetches)
 
-    async def _collect(self, fetches: list[_Fetch], chunks: dict[int, bytes | None]) -> None:
+    async def _collect(self, fetches: list[_Fetch], chunks: dict[int, Extent]) -> None:
         try:
             for fetch in fetches:
                 await fetch.done.wait()
                 if fetch.error is not None:
                     raise fetch.error
-                chunks.update(enumerate(fetch.chunks, fetch.first))
+                assert fetch.extent is not None
+                chunks.update(dict.fromkeys(fetch.extent.numbers(), fetch.extent))
         finally:
             for fetch in fetches:
                 fetch.waiting -= 1
+
+    def _join(self, chunks: dict[int, Extent], offset: int, end: int) -> Buffer:
+        """Bytes [offset, end), copied only if they lie in several extents.
+
+        Raises IntegrityError where one of *chunks* is lacking.
+        """
+        pieces: list[memoryview] = []
+        while offset < end:
+            extent = chunks.get(offset // self._chunk)
+            if extent is None:
+                raise IntegrityError(FAILED)
+            pieces.append(extent.piece(offset, end))
+            offset += len(pieces[-1])
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _look_ahead(self, offset: int, end: int) -> None:
         for low, high in self._streams.advance(offset, end, self._pool.limits.memory.free):
@@ -190,7 +207,7 @@ class ObjectReader:
             log.exception("reading failed for a reason that is a mistake in ossfs")
             fetch.error = OssfsError(f"internal error: {type(error).__name__}")
         finally:
-            if not fetch.chunks and fetch.error is None:
+            if fetch.extent is None and fetch.error is None:
                 fetch.error = BadHandle("the read was cancelled")
             for index in range(fetch.first, fetch.end):
                 if self._under_way.get(index) is fetch:
@@ -202,13 +219,8 @@ class ObjectReader:
         async with pool.limits.memory.hold(version.span(fetch.first, fetch.end)[1]):
             async with pool.limits.requests:
                 stored = await version.fetch(pool.store, fetch.first, fetch.end)
-            fetch.chunks = await version.content(pool.limits, fetch.first, stored)
-        self._keep(fetch.first, fetch.chunks)
-
-    def _keep(self, first: int, contents: list[bytes | None]) -> None:
-        for index, content in enumerate(contents, first):
-            if content is not None:
-                self._pool.chunks.put((self._identity, index), content)
+            fetch.extent = await version.content(pool.limits, fetch.first, stored)
+        pool.chunks.put(self._identity, fetch.extent)
 
 
 def _runs(indices: list[int], longest: int) -> list[tuple[int, int]]:
@@ -220,12 +232,3 @@ def _runs(indices: list[int], longest: int) -> list[tuple[int, int]]:
         else:
             runs.append((index, index + 1))
     return runs
-
-
-def _cut(pieces: list[bytes], start: int, length: int) -> bytes:
-    """Bytes [start, start + length) of the concatenated pieces, copied once."""
-    if len(pieces) == 1:
-        return pieces[0][start : start + length]
-    first = memoryview(pieces[0])[start:]
-    rest = length - len(first) - sum(len(piece) for piece in pieces[1:-1])
-    return b"".join([first, *pieces[1:-1], memoryview(pieces[-1])[:rest]])

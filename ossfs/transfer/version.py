@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
+from ossfs.cache import Extent
 from ossfs.crypto.body import BodyCipher
 from ossfs.crypto.datakey import FAILED
 from ossfs.crypto.tags import TAG_BYTES, ChunkTagger, chunk_size
@@ -12,6 +13,11 @@ from ossfs.store.base import ObjectInfo, ObjectStore
 from ossfs.transfer.limits import TransferLimits
 from ossfs.transfer.tagsource import TagSource
 from ossfs.types import Buffer, ETag, ObjectKey
+
+_SLICE = 1 << 20
+"""A multiple of every chunk size; short enough that what was checked is decrypted from the
+processor's cache, and that the interpreter lock is not held for long.
+"""
 
 Identity = tuple[ObjectKey, ETag, int, bytes, bytes]
 """Key, ETag, size, lock and head.
@@ -98,21 +104,15 @@ class Version:
         if not await limits.compute(len(stored), work):
             raise IntegrityError(FAILED)
 
-    async def content(
-        self, limits: TransferLimits, first: int, stored: Buffer
-    ) -> list[bytes | None]:
-        """Content of each of the whole chunks *stored*, which begin with *first*.
+    async def content(self, limits: TransferLimits, first: int, stored: Buffer) -> Extent:
+        """Content of the whole chunks *stored*, which begin with *first*.
 
-        None for a chunk that is not authentic, which does not spoil its neighbours. Raises
-        IntegrityError if the tags themselves cannot be had.
+        It takes the place of *stored* where that may be changed. A chunk that is not authentic is
+        lacking, which does not spoil its neighbours. Raises IntegrityError if the tags themselves
+        cannot be had.
         """
         tags = await self._tags(first, stored)
-
-        def work() -> list[bytes | None]:
-            checked = self._checked(first, stored, tags)
-            return [self._decrypt(index, piece) if good else None for index, piece, good in checked]
-
-        return await limits.compute(len(stored), work)
+        return await limits.compute(len(stored), lambda: self._opened(first, stored, tags))
 
     async def _tags(self, first: int, stored: Buffer) -> Buffer:
         if self.authenticity is None:
@@ -137,7 +137,32 @@ class Version:
                 return False
         return True
 
-    def _decrypt(self, index: int, stored: memoryview) -> bytes:
+    def _opened(self, first: int, stored: Buffer, tags: Buffer) -> Extent:
+        view = memoryview(stored)
         if self.cipher is None:
-            return bytes(stored)
-        return self.cipher.apply(index * self.chunk, stored)
+            return Extent(first, self.chunk, view if _is_whole(view) else memoryview(bytes(view)))
+        changeable = _is_whole(view) and not view.readonly
+        out = view if changeable else memoryview(bytearray(len(view)))
+        lacking: set[int] = set()
+        for start in range(0, len(view), _SLICE):
+            number = start // self.chunk
+            piece = view[start : start + _SLICE]
+            checked = list(self._checked(first + number, piece, tags[number * TAG_BYTES :]))
+            damaged = {index for index, _, good in checked if not good}
+            if not damaged:
+                self._decrypt(first + number, piece, out[start:])
+            else:
+                for index, chunk, good in checked:
+                    if good:
+                        self._decrypt(index, chunk, out[(index - first) * self.chunk :])
+            lacking |= damaged
+        return Extent(first, self.chunk, out, frozenset(lacking))
+
+    def _decrypt(self, index: int, stored: memoryview, out: memoryview) -> None:
+        assert self.cipher is not None
+        self.cipher.apply_into(index * self.chunk, stored, out[: len(stored)])
+
+
+def _is_whole(view: memoryview) -> bool:
+    """Whether nothing else lies in the memory of *view*, which lives as long as the view."""
+    return memoryview(view.obj).nbytes == view.nbytes

@@ -37,7 +37,7 @@ def flipped(data: bytes, position: int, bit: int = 0) -> bytes:
 
 async def read_all(world: World, expect_size: int = 0) -> bytes:
     reader = await world.reader(expect_size=expect_size)
-    return await reader.read(0, reader.info.size)
+    return bytes(await reader.read(0, reader.info.size))
 
 
 @pytest.mark.parametrize("expect", [0, 4 * CHUNK])

@@ -130,7 +130,7 @@ async def test_two_reads_of_the_same_bytes_are_one_request(world: World) -> None
     results: list[bytes] = []
 
     async def read(offset: int) -> None:
-        results.append(await reader.read(offset, 100))
+        results.append(bytes(await reader.read(offset, 100)))
 
     async with trio.open_nursery() as nursery:
         for offset in (0, 10, 20):
@@ -272,7 +272,7 @@ async def test_closing_stops_read_ahead_but_no_read_that_has_begun(
     done: list[bytes] = []
 
     async def read(offset: int) -> None:
-        done.append(await reader.read(offset, 512 * KIB))
+        done.append(bytes(await reader.read(offset, 512 * KIB)))
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(read, 20 * MIB)
