@@ -1,6 +1,7 @@
 """`ossfs key`: what stands in a keyring, changing it, and trying its keys."""
 
 import argparse
+import dataclasses
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -93,6 +94,7 @@ def _where(entry: Entry) -> str:
 def _add(arguments: argparse.Namespace) -> int:
     _expect(arguments, 1)
     entry = _entry(arguments)
+    _check_characters(entry)
     if not isinstance(entry, KmsEntry):
         load_file(entry)
     elif entry.context_file is not None:
@@ -131,6 +133,16 @@ def _entry(arguments: argparse.Namespace) -> Entry:
         context_file=None if context_file is None else context_file.absolute(),
         matdesc=matdesc,
     )
+
+
+def _check_characters(entry: Entry) -> None:
+    """That a keyring, which is UTF-8, can hold it. Raises UsageError."""
+    for known in dataclasses.fields(entry):
+        value = getattr(entry, known.name)
+        try:
+            str(value).encode()
+        except UnicodeEncodeError:
+            raise UsageError(f"{str(value)!r} is not UTF-8, as a keyring is") from None
 
 
 def _json(

@@ -142,4 +142,8 @@ def _strings(value: str, *, shown: str) -> Mapping[str, str]:
         raise ValueError(f'{shown} is not JSON; write {{"name": "value"}}') from None
     if not isinstance(parsed, dict) or not all(isinstance(v, str) for v in parsed.values()):
         raise ValueError(f"{shown} is not a JSON object whose values are all strings")
+    try:
+        json.dumps(parsed, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{shown} holds what is no character of Unicode") from None
     return parsed

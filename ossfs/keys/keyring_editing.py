@@ -4,13 +4,16 @@
     remove(path, "archive")
 
 Every edit is read back before it is stored: what else stands in the file must mean the same as
-before. The new text replaces the old one at once, or not at all.
+before. The new text replaces the old one at once, or not at all; edits at the same time come one
+after the other.
 """
 
+import contextlib
+import fcntl
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 
@@ -32,11 +35,16 @@ def add(path: Path, entry: Entry, *, active: bool) -> None:
     """
     if not is_name(entry.name):
         raise KeyProblem(f"{entry.name}: a name has 1 to 64 letters, digits, - and _")
-    if not path.exists():
-        text = f'active = "{entry.name}"\n\n{_section(entry)}'
-        _expected(path, text)
-        _store(path, text)
-        return
+    with _alone(path):
+        if path.exists():
+            _append(path, entry, active=active)
+        else:
+            text = f'active = "{entry.name}"\n\n{_section(entry)}'
+            _expected(path, text)
+            _store(path, text)
+
+
+def _append(path: Path, entry: Entry, *, active: bool) -> None:
     text, before = read_with_text(path)
     if any(known.name == entry.name for known in before.entries):
         raise KeyProblem(f"{path}: there is a key {entry.name} already")
@@ -54,16 +62,17 @@ def add(path: Path, entry: Entry, *, active: bool) -> None:
 
 def remove(path: Path, name: str) -> None:
     """Take the key *name* out; the file with the key itself stays. Raises KeyProblem."""
-    text, before = read_with_text(path)
-    before.named(name)
-    if name == before.active:
-        raise KeyProblem(f"{path}: {name} is the active key; set `active` to another one first")
-    changed = _without(text, name)
-    after = _expected(path, changed)
-    left = tuple(entry for entry in before.entries if entry.name != name)
-    if (after.active, after.entries) != (before.active, left):
-        raise _by_hand(path)
-    _store(path, changed)
+    with _alone(path):
+        text, before = read_with_text(path)
+        before.named(name)
+        if name == before.active:
+            raise KeyProblem(f"{path}: {name} is the active key; set `active` to another one first")
+        changed = _without(text, name)
+        after = _expected(path, changed)
+        left = tuple(entry for entry in before.entries if entry.name != name)
+        if (after.active, after.entries) != (before.active, left):
+            raise _by_hand(path)
+        _store(path, changed)
 
 
 def _expected(path: Path, text: str) -> KeyringFile:
@@ -114,8 +123,44 @@ def _quoted(text: str) -> str:
     return '"' + re.sub(r"[\x00-\x1f\x7f]", lambda m: f"\\u{ord(m[0]):04x}", escaped) + '"'
 
 
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Whoever else edits the file waits, and then reads what was stored here. Raises KeyProblem."""
+    lock = _place(path).with_name(f".{_place(path).name}.lock")
+    try:
+        descriptor = _acquire(lock)
+    except OSError as error:
+        raise KeyProblem(f"{path} cannot be written: {lock}: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        os.unlink(lock)
+        os.close(descriptor)
+
+
+def _acquire(lock: Path) -> int:
+    """A lock on a file of its own: one on the keyring would end where the keyring is replaced.
+
+    Its holder removes the file, so that whoever waited for it may hold one that is no more, and
+    begins again.
+    """
+    while True:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(descriptor), os.stat(lock, follow_symlinks=False)):
+                return descriptor
+        os.close(descriptor)
+
+
+def _place(path: Path) -> Path:
+    """The file itself, where *path* is a link to it: the link stays one."""
+    return Path(os.path.realpath(path))
+
+
 def _store(path: Path, text: str) -> None:
     """Replace the file by *text*, synced, with the mode that it had (0600 if it is new)."""
+    path = _place(path)
     try:
         mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

@@ -111,6 +111,27 @@ def test_a_kms_key_is_asked_where_its_entry_the_options_or_the_region_say(
     assert server.access_key_secret not in output.out + output.err
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("a", "--aes-key", "\udcff.key"),
+        ("\udcff", "--aes-key", "archive.key"),
+        ("a", "--kms-key-id", "alias/\udcff"),
+        ("a", "--kms-key-id", "x", "--kms-endpoint", "\udcff"),
+        ("a", "--kms-key-id", "x", "--kms-context", '{"a": "\udcff"}'),
+        ("a", "--kms-key-id", "x", "--matdesc", '{"\\ud800": "b"}'),
+    ],
+)
+def test_what_is_not_utf_8_is_a_usage_error(
+    capsys: pytest.CaptureFixture[str], keys: Path, words: tuple[str, ...]
+) -> None:
+    (keys / "\udcff.key").write_bytes((keys / "archive.key").read_bytes())
+    (keys / "\udcff.key").chmod(0o600)
+    assert run("add", *words) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not (keys / "keys.toml").exists()
+
+
 def test_a_kms_in_clear_on_another_machine_is_not_asked_unless_that_is_meant(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

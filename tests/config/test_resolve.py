@@ -221,6 +221,7 @@ def test_the_bucket_stands_in_the_path_where_a_host_name_cannot_hold_it(
         (("matdesc", "{"), "--matdesc: '{' is not JSON"),
         (("matdesc", "[1]"), "--matdesc: '[1]' is not a JSON object"),
         (("matdesc", '{"a": 1}'), "not a JSON object whose values are all strings"),
+        (("matdesc", '{"a": "\\ud800"}'), "holds what is no character of Unicode"),
         (("matdesc", '{"a": "' + "x" * 510 + '"}'), "--matdesc: takes 518 bytes as ASCII JSON"),
         (("matdesc", '{"a": "' + "\u00fc" * 90 + '"}'), "--matdesc: takes 548 bytes"),
         (("integrity", "require"), "--integrity require refuses what --encrypt none would write"),

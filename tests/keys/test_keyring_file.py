@@ -3,6 +3,7 @@
 import json
 import stat
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -288,6 +289,40 @@ def test_a_new_keyring_is_its_owner_s_alone(tmp_path: Path) -> None:
     keyring_editing.add(path, AesEntry(name="first", file=Path("/e.key")), active=False)
     assert keyring_file.read(path).active == "first"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_link_to_a_keyring_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    real, link = tmp_path / "real" / "team.toml", tmp_path / "keys.toml"
+    link.symlink_to("real/team.toml")
+    for name in ("first", "second", "third"):
+        keyring_editing.add(link, AesEntry(name=name, file=Path("/e.key")), active=False)
+    keyring_editing.remove(link, "second")
+    assert link.is_symlink()
+    assert [entry.name for entry in keyring_file.read(real).entries] == ["first", "third"]
+    assert sorted(tmp_path.rglob("*")) == [link, tmp_path / "real", real]
+
+
+def test_keys_that_are_added_at_the_same_time_are_all_there(tmp_path: Path) -> None:
+    path = tmp_path / "keys.toml"
+    names = [f"key-{number}" for number in range(24)]
+
+    def add_some(mine: list[str]) -> None:
+        for name in mine:
+            keyring_editing.add(path, AesEntry(name=name, file=Path("/e.key")), active=False)
+
+    with ThreadPoolExecutor(6) as pool:
+        for done in [pool.submit(add_some, names[number::6]) for number in range(6)]:
+            done.result()
+    assert sorted(entry.name for entry in keyring_file.read(path).entries) == sorted(names)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_lock_that_a_dead_process_left_holds_up_nobody(tmp_path: Path) -> None:
+    (tmp_path / ".keys.toml.lock").touch()
+    path = tmp_path / "keys.toml"
+    keyring_editing.add(path, AesEntry(name="a", file=Path("/e.key")), active=False)
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_what_cannot_be_edited_safely_is_left_as_it_is(tmp_path: Path) -> None:
