@@ -22,7 +22,7 @@ COMMANDS = {
     "ls": "list objects, and how each is encrypted",
     "bucket-encryption": "show, set or remove what OSS does with new objects",
     "keygen": "make an RSA key pair to encrypt with",
-    "key": "list, add, remove and try the keys of a keyring",
+    "key": "list, add, remove, switch and try the keys of a keyring",
     "serve": "run an embedded OSS on this machine, to try things on",
     "install-helper": "let mount(8) and /etc/fstab know the type ossfs",
 }

@@ -95,16 +95,21 @@ def _add(arguments: argparse.Namespace) -> int:
     _expect(arguments, 1)
     entry = _entry(arguments)
     _check_characters(entry)
-    if not isinstance(entry, KmsEntry):
-        load_file(entry)
-    elif entry.context_file is not None:
-        read_context(entry.context_file)
+    _check_files(entry)
     keyring_editing.add(arguments.keyring, entry, active=arguments.active)
     active = keyring_file.read(arguments.keyring).active
     print(
         f"{entry.name} opens files now" + (" and encrypts new ones" if active == entry.name else "")
     )
     return 0
+
+
+def _check_files(entry: Entry) -> None:
+    """That all of the key that is on this machine can be used. Raises KeyProblem."""
+    if not isinstance(entry, KmsEntry):
+        load_file(entry)
+    elif entry.context_file is not None:
+        read_context(entry.context_file)
 
 
 def _entry(arguments: argparse.Namespace) -> Entry:
@@ -152,6 +157,15 @@ def _json(
         return {} if text is None else read(text)
     except ValueError as error:
         raise UsageError(f"{option}: {error}") from None
+
+
+def _use(arguments: argparse.Namespace) -> int:
+    _expect(arguments, 1)
+    name = arguments.names[0]
+    _check_files(keyring_file.read(arguments.keyring).named(name))
+    keyring_editing.use(arguments.keyring, name)
+    print(f"{name} encrypts new files, in every mount that starts from now on")
+    return 0
 
 
 def _remove(arguments: argparse.Namespace) -> int:
@@ -213,6 +227,7 @@ def _expect(arguments: argparse.Namespace, count: int) -> None:
 _ACTIONS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "list": _list,
     "add": _add,
+    "use": _use,
     "remove": _remove,
     "test": _test,
 }

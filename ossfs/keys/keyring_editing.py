@@ -1,6 +1,8 @@
-"""Adding keys to a keyring file and taking them out, without touching the rest of its text.
+"""Adding keys to a keyring file, switching the active one and taking them out, without touching
+the rest of its text.
 
     add(path, entry, active=True)
+    use(path, "team-2025")
     remove(path, "archive")
 
 Every edit is read back before it is stored: what else stands in the file must mean the same as
@@ -21,7 +23,7 @@ from ossfs.errors import KeyProblem
 from ossfs.keys import private_file
 from ossfs.keys.keyring_file import Entry, KeyringFile, is_name, parse, read_with_text
 
-_ACTIVE = re.compile(r"^[ \t]*active[ \t]*=.*$", re.MULTILINE)
+_ACTIVE = re.compile(r"^([ \t]*active[ \t]*=[ \t]*)(?:\"[^\"\n]*\"|'[^'\n]*')", re.MULTILINE)
 _HEADER = re.compile(
     r"^[ \t]*\[[ \t]*key[ \t]*\.[ \t]*[\"']?([A-Za-z0-9_-]+)[\"']?[ \t]*\]", re.MULTILINE
 )
@@ -60,13 +62,25 @@ def _append(path: Path, entry: Entry, *, active: bool) -> None:
     _store(path, changed)
 
 
+def use(path: Path, name: str) -> None:
+    """Make *name* the key that encrypts. Raises KeyProblem."""
+    with _alone(path):
+        text, before = read_with_text(path)
+        before.named(name)
+        changed = _with_active(text, name)
+        after = _expected(path, changed)
+        if (after.active, after.entries) != (name, before.entries):
+            raise _by_hand(path)
+        _store(path, changed)
+
+
 def remove(path: Path, name: str) -> None:
     """Take the key *name* out; the file with the key itself stays. Raises KeyProblem."""
     with _alone(path):
         text, before = read_with_text(path)
         before.named(name)
         if name == before.active:
-            raise KeyProblem(f"{path}: {name} is the active key; set `active` to another one first")
+            raise KeyProblem(f"{path}: {name} is the active key; `ossfs key use` another one first")
         changed = _without(text, name)
         after = _expected(path, changed)
         left = tuple(entry for entry in before.entries if entry.name != name)
@@ -87,8 +101,7 @@ def _by_hand(path: Path) -> KeyProblem:
 
 
 def _with_active(text: str, name: str) -> str:
-    line = f'active = "{name}"'
-    return _ACTIVE.sub(line, text, count=1)
+    return _ACTIVE.sub(rf'\g<1>"{name}"', text, count=1)
 
 
 def _without(text: str, name: str) -> str:

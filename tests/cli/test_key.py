@@ -77,6 +77,9 @@ def test_a_key_that_cannot_be_used_is_named_and_the_exit_code_says_so(
         (("add", "a", "--aes-key", "none"), 4, "does not exist"),
         (("add", "a", "--rsa-key", "team.pem"), 4, "protected by a passphrase"),
         (("add", "a b", "--aes-key", "archive.key"), 4, "a name has"),
+        (("use",), 2, "takes one NAME"),
+        (("use", "a", "b"), 2, "takes one NAME"),
+        (("use", "a"), 4, "does not exist"),
         (("list",), 4, "does not exist"),
         (("test", "a"), 4, "does not exist"),
     ],
@@ -109,6 +112,24 @@ def test_a_kms_key_is_asked_where_its_entry_the_options_or_the_region_say(
     output = capsys.readouterr()
     assert "cloud: wraps and unwraps" in output.out
     assert server.access_key_secret not in output.out + output.err
+
+
+def test_another_key_becomes_the_active_one_if_it_can_be_used(
+    capsys: pytest.CaptureFixture[str], keys: Path
+) -> None:
+    assert run("add", "archive", "--aes-key", "archive.key") == 0
+    assert run("add", "writer", "--rsa-key", "team.pub.pem") == 0
+    assert run("use", "writer") == 0
+    assert "writer encrypts new files" in capsys.readouterr().out
+    assert run("list") == 0
+    marks = [line.split()[:2] for line in capsys.readouterr().out.splitlines()]
+    assert marks == [["archive", "aes"], ["*", "writer"]]
+    assert run("remove", "writer") == 4
+    assert "`ossfs key use` another one first" in capsys.readouterr().err
+    (keys / "archive.key").chmod(0o644)
+    assert run("use", "archive") == 4
+    assert "chmod 600" in capsys.readouterr().err
+    assert keyring_file.read(keys / "keys.toml").active == "writer"
 
 
 @pytest.mark.parametrize(

@@ -262,6 +262,10 @@ def test_what_is_added_is_read_and_what_is_removed_is_gone(
         active = entry.name if makes_active else active
     ring = keyring_file.read(path)
     assert (ring.active, list(ring.entries)) == (active, entries)
+    active = data.draw(st.sampled_from(entries)).name
+    keyring_editing.use(path, active)
+    ring = keyring_file.read(path)
+    assert (ring.active, list(ring.entries)) == (active, entries)
     gone = data.draw(st.sampled_from([entry for entry in entries if entry.name != active]))
     keyring_editing.remove(path, gone.name)
     left = [entry for entry in entries if entry != gone]
@@ -289,6 +293,25 @@ def test_a_new_keyring_is_its_owner_s_alone(tmp_path: Path) -> None:
     keyring_editing.add(path, AesEntry(name="first", file=Path("/e.key")), active=False)
     assert keyring_file.read(path).active == "first"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    ("line", "changed"),
+    [
+        ('active = "a"', 'active = "b"'),
+        ("\tactive='a' # until May", '\tactive="b" # until May'),
+    ],
+)
+def test_another_key_becomes_the_active_one_and_nothing_else_changes(
+    tmp_path: Path, line: str, changed: str
+) -> None:
+    path = tmp_path / "keys.toml"
+    keys = "\n\n".join(f'[key.{name}]\nkind = "aes"\nfile = "{name}" # {name}' for name in "ab")
+    path.write_text(f"# ours\n{line}\n{keys}")
+    keyring_editing.use(path, "b")
+    assert path.read_text() == f"# ours\n{changed}\n{keys}"
+    keyring_editing.use(path, "b")
+    assert path.read_text() == f"# ours\n{changed}\n{keys}"
 
 
 def test_a_link_to_a_keyring_stays_one(tmp_path: Path) -> None:
@@ -336,6 +359,8 @@ def test_what_cannot_be_edited_safely_is_left_as_it_is(tmp_path: Path) -> None:
         (lambda: keyring_editing.remove(path, "b"), "edit it by hand"),
         (lambda: keyring_editing.remove(path, "a"), "is the active key"),
         (lambda: keyring_editing.remove(path, "x"), "there is no key x"),
+        (lambda: keyring_editing.use(path, "x"), "there is no key x"),
+        (lambda: keyring_editing.use(tmp_path / "none", "x"), "does not exist"),
         (lambda: keyring_editing.add(path, entry, active=False), "there is a key a already"),
         (lambda: keyring_editing.add(tmp_path / "new", _named("a b"), active=False), "a name has"),
         (lambda: keyring_editing.add(tmp_path / "no" / "new", entry, active=False), "be written"),
