@@ -1,12 +1,13 @@
 """Authenticated encryption of the blocks of one local scratch file.
 
     cipher = ScratchCipher(file_id)
-    sealed = cipher.seal(block, plain)      # nonce, ciphertext, tag: SEAL_OVERHEAD bytes more
-    plain = cipher.open(block, sealed)
+    sealed = cipher.seal(serial, plain)     # nonce, ciphertext, tag: SEAL_OVERHEAD bytes more
+    plain = cipher.open(serial, sealed)
 
 The key is made here, lives in memory only and ends with the object: what is left on disk after a
-crash is noise. Every write takes a fresh random nonce, and file id and block number are bound, so
-blocks cannot be swapped. (Putting an older version of the same block back is not noticed.)
+crash is noise. Every write takes a fresh random nonce, and the file id and the serial number of the
+write are bound: where each write has a number of its own, neither another block nor what stood in
+the same place before opens in its stead.
 """
 
 import os
@@ -33,23 +34,23 @@ class ScratchCipher:
         self._gcm = AESGCM(AESGCM.generate_key(256))
         self._file_id = file_id
 
-    def seal(self, block: int, data: Buffer) -> bytes:
-        """*data* of block number *block*, sealed; two calls never give the same bytes."""
+    def seal(self, serial: int, data: Buffer) -> bytes:
+        """*data* of the write number *serial*, sealed; two calls never give the same bytes."""
         nonce = os.urandom(NONCE_BYTES)
-        return nonce + self._gcm.encrypt(nonce, data, self._bound(block))
+        return nonce + self._gcm.encrypt(nonce, data, self._bound(serial))
 
-    def open(self, block: int, sealed: Buffer) -> bytes:
-        """The data of *block*. Raises IntegrityError unless `seal` made *sealed* for this block."""
+    def open(self, serial: int, sealed: Buffer) -> bytes:
+        """The data of that write. Raises IntegrityError unless `seal` made *sealed* for it."""
         view = memoryview(sealed)
         if len(view) < SEAL_OVERHEAD:
             raise IntegrityError(FAILED)
         try:
-            return self._gcm.decrypt(view[:NONCE_BYTES], view[NONCE_BYTES:], self._bound(block))
+            return self._gcm.decrypt(view[:NONCE_BYTES], view[NONCE_BYTES:], self._bound(serial))
         except InvalidTag:
             raise IntegrityError(FAILED) from None
 
-    def _bound(self, block: int) -> bytes:
-        return self._file_id + block.to_bytes(8, "big")
+    def _bound(self, serial: int) -> bytes:
+        return self._file_id + serial.to_bytes(8, "big")
 
     def __repr__(self) -> str:
         return "<ScratchCipher>"

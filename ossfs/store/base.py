@@ -173,7 +173,11 @@ class ObjectStore(Protocol):
         """
 
     async def put_part(self, key: ObjectKey, upload_id: str, number: int, body: Buffer) -> Part:
-        """UploadPart; repeating it replaces the part. Raises NoSuchUpload."""
+        """UploadPart; repeating it replaces the part.
+
+        The store compares the CRC64 of what arrived, where the server says it, with that of *body*;
+        a difference is Unavailable. Raises NoSuchUpload.
+        """
 
     async def complete_multipart(
         self,
