@@ -9,6 +9,7 @@ from typing import Any
 
 import trio
 
+from ossfs.compose.allocator import keep_freed_memory
 from ossfs.compose.checks import check_bucket, check_metadata_room, check_writer
 from ossfs.compose.clients import close, load_keys, open_kms, open_store
 from ossfs.compose.parts import build_filesystem, state_of
@@ -39,6 +40,7 @@ def run_mount(config: MountConfig, *, ready: Callable[[], None]) -> int:
     Calls *ready* once the mount answers. Raises CommandError where it cannot be mounted.
     """
     forbid_dumps()
+    keep_freed_memory()
     return trio.run(_mount, config, ready)
 
 

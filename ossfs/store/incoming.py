@@ -62,6 +62,14 @@ class Incoming:
         tokens = self._framing.get(b"connection", b"").lower()
         return b"close" not in tokens and self._parser.get_http_version() == "1.1"
 
+    def detach(self) -> None:
+        """Ends parsing; what was received stays.
+
+        Parser and answer refer to each other, so without this the body would take memory until the
+        next garbage collection.
+        """
+        del self._parser
+
     def feed(self, data: memoryview) -> None:
         """Takes what arrived. Raises MalformedError."""
         self._other_bytes += len(data)

@@ -122,6 +122,7 @@ class Transport(httpx.AsyncBaseTransport):
         try:
             reusable = await connection.exchange(head, body, incoming, patience=patience)
         finally:
+            incoming.detach()
             if reusable and not self._closed:
                 idle = self._idle.setdefault(origin, deque())
                 idle.append((trio.current_time(), connection))

@@ -1,4 +1,6 @@
+import gc
 import itertools
+import weakref
 
 import pytest
 from hypothesis import given
@@ -150,3 +152,17 @@ def test_any_bytes_are_an_answer_or_malformed(data: bytes) -> None:
     except MalformedError:
         return
     assert incoming.complete
+
+
+def test_an_answer_is_gone_with_its_last_user_and_needs_no_garbage_collection() -> None:
+    incoming = Incoming(limit=100, bodiless=False)
+    incoming.feed(memoryview(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"))
+    incoming.detach()
+    assert bytes(incoming.body) == b"hello"
+    gone = weakref.ref(incoming)
+    gc.disable()
+    try:
+        del incoming
+        assert gone() is None
+    finally:
+        gc.enable()

@@ -23,7 +23,7 @@ class Plaintext:
         self._store = store
         self._limits = limits
 
-    async def windows(self, version: Version) -> AsyncGenerator[bytes, None]:
+    async def windows(self, version: Version) -> AsyncGenerator[memoryview, None]:
         """The content in order, checked where there are tags."""
         count = -(-version.info.size // version.chunk)
         step = max(1, WINDOW // version.chunk)
@@ -51,13 +51,12 @@ class Plaintext:
                     return False
         return True
 
-    async def _window(self, version: Version, first: int, end: int) -> bytes:
+    async def _window(self, version: Version, first: int, end: int) -> memoryview:
         length = version.span(first, end)[1]
         async with self._limits.memory.hold(length):
             async with self._limits.requests:
                 stored = await version.fetch(self._store, first, end)
-            chunks = await version.content(self._limits, first, stored)
-        content = b"".join(chunk for chunk in chunks if chunk is not None)
-        if len(content) != length:
+            extent = await version.content(self._limits, first, stored)
+        if extent.lacking:
             raise IntegrityError(FAILED)
-        return content
+        return extent.view
