@@ -20,6 +20,7 @@ COMMANDS = {
     "umount": "store what is not stored yet, then unmount",
     "stat": "show what OSS knows of one file, and how it is encrypted",
     "ls": "list objects, and how each is encrypted",
+    "convert": "encrypt stored objects otherwise",
     "bucket-encryption": "show, set or remove what OSS does with new objects",
     "keygen": "make an RSA key pair to encrypt with",
     "key": "list, add, remove, switch and try the keys of a keyring",

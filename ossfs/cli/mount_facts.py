@@ -37,11 +37,21 @@ def object_url(path: Path) -> str:
 
 
 def with_mount_facts(path: Path, own: Written) -> Written:
-    """Our own settings, and behind them what the mount of *path* says of its own.
+    """Our own settings, and behind them what the mount of *path* says of its own."""
+    return _behind(own, _facts(path, own))
 
-    A repeatable option gathers: what was written for this command comes first.
-    """
-    pairs = list(_pairs(_facts(path, own)))
+
+def with_mount_place(path: Path, own: Written) -> tuple[Written, str]:
+    """As `with_mount_facts`, and the mount's prefix. Raises CommandError: it does not answer."""
+    facts = _facts(path, own)
+    if "prefix" not in facts:
+        raise CommandError(f"the mount of {path} does not answer: name the objects by oss://…")
+    return _behind(own, facts), str(facts["prefix"])
+
+
+def _behind(own: Written, facts: Mapping[str, object]) -> Written:
+    """A repeatable option gathers: what was written for this command comes first."""
+    pairs = list(_pairs(facts))
     first = [(name, text) for name, text in pairs if not TABLE[name].many]
     last = [(name, text) for name, text in pairs if TABLE[name].many]
     return replace(own, pairs=[*first, *own.pairs, *last])

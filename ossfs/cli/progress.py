@@ -9,7 +9,9 @@ from ossfs.cli.terminal import printable
 
 
 class Progress(Protocol):
-    """What a command tells while it runs."""
+    """What a command tells while it runs. wants_total: whether it is worth counting first."""
+
+    wants_total: bool
 
     def total(self, objects: int, size: int) -> None:
         """How much there is in all, once that is known."""
@@ -23,6 +25,8 @@ class Progress(Protocol):
 
 class _Lines:
     """Without a bar."""
+
+    wants_total = False
 
     def total(self, objects: int, size: int) -> None:
         """Nobody looks."""

@@ -22,6 +22,8 @@ from ossfs.cli.terminal import printable
 class Bar:
     """See `progress.Progress`."""
 
+    wants_total = True
+
     def __init__(self, display: RichProgress, title: str) -> None:
         self._display = display
         self._task = display.add_task(title, total=None, objects=0, of="")

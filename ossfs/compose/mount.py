@@ -1,7 +1,7 @@
 """One mount: its keys, its bucket, its file system, its session."""
 
 import contextlib
-import ctypes
+import json
 import logging
 import os
 from collections.abc import Awaitable, Callable
@@ -13,6 +13,7 @@ from ossfs.compose.allocator import keep_freed_memory
 from ossfs.compose.checks import check_bucket, check_metadata_room, check_writer
 from ossfs.compose.clients import close, load_keys, open_kms, open_store
 from ossfs.compose.parts import build_filesystem, state_of
+from ossfs.compose.process import forbid_dumps
 from ossfs.config.sections import MountConfig
 from ossfs.errors import CommandError
 from ossfs.fuse.operations import KernelNotifier
@@ -27,9 +28,6 @@ log = logging.getLogger(__name__)
 
 LAST_TIMEOUTS = 5
 """Once the mount is gone, content that is not stored yet is tried for so many times --timeout."""
-PR_SET_DUMPABLE = 4
-"""From linux/prctl.h."""
-
 NOT_STORED = 6
 """Exit code of a mount that ended with something not stored."""
 
@@ -42,15 +40,6 @@ def run_mount(config: MountConfig, *, ready: Callable[[], None]) -> int:
     forbid_dumps()
     keep_freed_memory()
     return trio.run(_mount, config, ready)
-
-
-def forbid_dumps() -> None:
-    """Let a crash write no core of this process: keys and contents stand in its memory.
-
-    By prctl(2), since a limit of size 0 does not bind the kernel where a program takes the core.
-    """
-    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0):
-        log.warning("core dumps cannot be forbidden: %s", os.strerror(ctypes.get_errno()))
 
 
 async def _mount(config: MountConfig, ready: Callable[[], None]) -> int:
@@ -106,7 +95,7 @@ def _build_session(
 
 def _facts(config: MountConfig) -> dict[str, object]:
     """What other commands may ask a mount for; no secret among it."""
-    where, connection = config.where, config.connection
+    where, connection, keys = config.where, config.connection, config.keys
     return {
         "bucket": where.bucket,
         "prefix": where.prefix,
@@ -118,6 +107,22 @@ def _facts(config: MountConfig) -> dict[str, object]:
         "tls_min": connection.tls_min,
         "ca_bundle": str(connection.ca_bundle or ""),
         "credentials_file": str(connection.credentials_file or ""),
+        "encrypt": keys.encrypt,
+        "rsa_key": [str(path) for path in keys.rsa_keys],
+        "rsa_padding": keys.rsa_padding,
+        "key_passphrase_file": str(keys.key_passphrase_file or ""),
+        "aes_key": str(keys.aes_key or ""),
+        "keyring": str(keys.keyring or ""),
+        "kms_key_id": keys.kms_key_id,
+        "kms_endpoint": keys.kms_endpoint,
+        "kms_coding": keys.kms_coding,
+        "kms_signature": keys.kms_signature,
+        # The context of a KMS key is left out: some put a passphrase there.
+        "matdesc": json.dumps(dict(keys.matdesc)) if keys.matdesc else "",
+        "dialect": keys.dialect,
+        "integrity": keys.integrity,
+        "sse": config.server_side.sse,
+        "sse_kms_key_id": config.server_side.sse_kms_key_id,
         "pid": os.getpid(),
     }
 

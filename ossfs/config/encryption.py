@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
+from ossfs.config.conversion import Wanted
 from ossfs.config.sections import Keys
 from ossfs.errors import UsageError
 
@@ -33,6 +34,26 @@ def settle(keys: Keys) -> Keys:
         raise UsageError(_MISSING[keys.encrypt])
     _check_integrity(keys)
     _check_dialect(keys)
+    return keys
+
+
+def settle_conversion(keys: Keys, wanted: Wanted) -> Keys:
+    """*keys* for a conversion to *wanted*: there may be none, if nothing is encrypted or opened.
+
+    `encrypt` becomes the kind that is wanted, so that its key comes first. Raises UsageError.
+    """
+    given = _given(keys)
+    if keys.keyring is not None:
+        _check_keyring(keys, given)
+        keys = replace(keys, encrypt="")
+    elif wanted.encrypt not in {"", "none", *given}:
+        raise UsageError(_MISSING[wanted.encrypt])
+    else:
+        kinds: list[Kind] = [kind for kind in given if kind == wanted.encrypt] or given
+        keys = replace(keys, encrypt=kinds[0] if kinds else "none")
+    if wanted.changes_client:
+        _check_integrity(replace(keys, encrypt=wanted.encrypt or keys.encrypt))
+        _check_dialect(replace(keys, encrypt=wanted.encrypt or keys.encrypt))
     return keys
 
 

@@ -8,10 +8,12 @@ from typing import TypeVar
 
 from ossfs.config import address, encryption
 from ossfs.config.address import BucketUrl
+from ossfs.config.conversion import Wanted
 from ossfs.config.options import Option, options_of
 from ossfs.config.sections import (
     KIB,
     Connection,
+    ConversionConfig,
     Keys,
     Log,
     MountConfig,
@@ -63,6 +65,28 @@ def resolve_mount(url: BucketUrl, mountpoint: Path, written: Written) -> MountCo
         transfer=transfer,
         mount=_mount(settings, written),
         log=_section(Log, settings, written),
+    )
+
+
+def resolve_conversion(url: BucketUrl, wanted: Wanted, written: Written) -> ConversionConfig:
+    """All that a conversion of something in the bucket of *url* needs. Raises UsageError."""
+    settings = _layered(url, written)
+    where, connection = _service(url, settings, written)
+    keys = _section(Keys, settings, written)
+    if wanted.by_policy:
+        keys = encryption.settle(keys)
+    else:
+        keys = encryption.settle_conversion(keys, wanted)
+    server_side = _section(ServerSide, settings, written)
+    server_side.check()
+    return ConversionConfig(
+        wanted=wanted,
+        where=where,
+        connection=connection,
+        keys=_kms(keys, where, connection),
+        server_side=server_side,
+        transfer=_transfer(_section(Transfer, settings, written)),
+        scratch=_mount(settings, written).state_dir / "convert",
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from ossfs.config import address, values
+from ossfs.config.conversion import Wanted
 from ossfs.config.options import option
 from ossfs.config.server_side import ServerSide
 
@@ -424,3 +425,16 @@ class MountConfig:
     transfer: Transfer
     mount: MountOptions
     log: Log
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversionConfig:
+    """Everything a conversion is built from; scratch: directory of its encrypted scratch files."""
+
+    wanted: Wanted
+    where: Where
+    connection: Connection
+    keys: Keys
+    server_side: ServerSide
+    transfer: Transfer
+    scratch: Path

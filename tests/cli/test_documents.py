@@ -40,6 +40,10 @@ def test_the_documents_name_no_option_that_does_not_exist() -> None:
         "all",
         "sse",
         "sse-kms-key-id",
+        "to",
+        "dry-run",
+        "jobs",
+        "report",
     }
     of_serve = "root host port ready-file access-key-id access-key-secret buckets latency bandwidth"
     of_its_kms = {"kms-port", "kms-latency", "kms-fault"}

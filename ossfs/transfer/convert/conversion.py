@@ -13,6 +13,7 @@ from ossfs.crypto.datakey import FAILED
 from ossfs.errors import (
     EntityTooLarge,
     IntegrityError,
+    KeyUnavailable,
     NotFound,
     OssfsError,
     RefusedByServer,
@@ -37,6 +38,7 @@ from ossfs.types import ObjectKey
 
 ATTEMPTS = 2
 _COMMIT_SECONDS = 600.0
+_SHORT = 16 << 20
 _STANDARD = "Standard"
 
 
@@ -187,13 +189,14 @@ class Conversion:
         uploader = Uploader(tools.sender, writer, prefix=tools.prefix, encryption=job.server)
         frozen = await self._plaintext.staged(old, tools.area)
         try:
-            await uploader.upload_as(
-                frozen,
-                key,
-                file_type=old.file_type,
-                # What is only put in its place from here is not kept long enough for another class.
-                options=replace(_options(info, carried), storage_class=_STANDARD),
-            )
+            with _unbroken(info):
+                await uploader.upload_as(
+                    frozen,
+                    key,
+                    file_type=old.file_type,
+                    # It stands here too briefly for a class that charges for some time at least.
+                    options=replace(_options(info, carried), storage_class=_STANDARD),
+                )
         finally:
             frozen.close()
 
@@ -235,8 +238,9 @@ class Conversion:
         bytes and envelope, so that no key is needed; where that is refused, through this machine.
         """
         async with self._temporary() as key:
-            if not await self._copied(job, key):
-                await self._send_again(job, key)
+            with _unbroken(job.info):
+                if not await self._copied(job, key):
+                    await self._send_again(job, key)
             made = await self._store.head(key)
             if not _same_bytes(job.info, made):
                 raise IntegrityError(FAILED)
@@ -255,9 +259,14 @@ class Conversion:
         return True
 
     async def _send_again(self, job: _Job, key: ObjectKey) -> None:
-        """The same ciphertext under the same envelope, each chunk checked on the way."""
+        """The same bytes under the same envelope, each chunk checked on the way where a key is here
+        that opens them; in any case the CRC64 of all is compared before they are put in place.
+        """
         info = job.info
-        version = await accept(self._store, self._tools.keyring, info, self._tools.integrity)
+        try:
+            version = await accept(self._store, self._tools.keyring, info, self._tools.integrity)
+        except KeyUnavailable:
+            version = None
         carried = Carried(metadata=with_times(info, info.metadata), tags=job.tags)
         options = replace(_options(info, carried), encryption=job.server, storage_class=_STANDARD)
         source = StoredVersion(self._store, self._tools.sender.limits, info, version)
@@ -323,6 +332,13 @@ class Conversion:
 
     async def _tags_of(self, info: ObjectInfo) -> dict[str, str]:
         return await self._store.get_tags(info.key) if info.tagging_count else {}
+
+
+def _unbroken(info: ObjectInfo) -> trio.CancelScope:
+    """For what takes one short request: given up in the middle, it might take effect later, when
+    nobody waits to remove what it made.
+    """
+    return trio.CancelScope(shield=info.size <= _SHORT)
 
 
 def _options(info: ObjectInfo, carried: Carried) -> PutOptions:

@@ -139,8 +139,8 @@ class Converter:
         async with aclosing(pages(self._store, _below(key))) as listing:
             async for page in listing:
                 for entry in page.entries:
-                    found = True
                     if not _is_internal(entry.key):
+                        found = True
                         await keys.send(entry.key)
         if key and not found:
             raise NotFound("there is no such object, and nothing below it")

@@ -57,6 +57,6 @@ class Plaintext:
             async with self._limits.requests:
                 stored = await version.fetch(self._store, first, end)
             extent = await version.content(self._limits, first, stored)
-        if extent.lacking:
+        if extent.lacking or len(extent.view) != length:
             raise IntegrityError(FAILED)
         return extent.view

@@ -1,0 +1,222 @@
+"""One conversion: its keys, its bucket, what is to be done, and how it is told to stop."""
+
+import contextlib
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import trio
+
+from ossfs.compose.checks import check_bucket, check_metadata_room
+from ossfs.compose.clients import close, open_kms, open_store
+from ossfs.compose.process import forbid_dumps
+from ossfs.config.sections import ConversionConfig
+from ossfs.config.server_side import AskedOfServer
+from ossfs.errors import BucketError, CommandError, KeyProblem, NotFound, StoreError
+from ossfs.keys.base import MasterKey
+from ossfs.keys.keyring import Keyring
+from ossfs.keys.kms import KmsMasterKey
+from ossfs.keys.masters import load_masters
+from ossfs.keys.rsa import RsaMasterKey
+from ossfs.keys.symmetric import SymmetricMasterKey
+from ossfs.staging.area import StagingArea
+from ossfs.store.base import ObjectStore, ServerEncryption
+from ossfs.transfer.convert.conversion import Conversion, Tools
+from ossfs.transfer.convert.converter import Converter, Told, Totals
+from ossfs.transfer.convert.goal import STAYS, Goal, Stays, Target
+from ossfs.transfer.convert.workspace import Workspace
+from ossfs.transfer.limits import TransferLimits
+from ossfs.transfer.sending import Sender
+from ossfs.transfer.version import Integrity
+from ossfs.types import ObjectKey
+
+_KINDS = {"rsa": RsaMasterKey, "kms": KmsMasterKey, "aes": SymmetricMasterKey}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What one conversion does.
+
+    key: the object, and everything below it; prefix: below which it may keep something for itself,
+    None to let the key decide; told: of each result; counted: called with the number of objects and
+    their bytes once these are known, None to count nothing.
+    """
+
+    key: str
+    prefix: str | None
+    jobs: int
+    dry_run: bool
+    told: Told
+    counted: Callable[[int, int], None] | None
+
+
+def run_conversion(config: ConversionConfig, run: Run) -> Totals:
+    """Convert until it is done, or until SIGINT or SIGTERM. Raises CommandError."""
+    forbid_dumps()
+    return trio.run(_convert, config, run)
+
+
+async def _convert(config: ConversionConfig, run: Run) -> Totals:
+    async with contextlib.AsyncExitStack() as stack:
+        kms = open_kms(config.keys, config.connection)
+        stack.push_async_callback(close, kms)
+        masters = _load(config, kms)
+        store = open_store(config.where, config.connection)
+        stack.push_async_callback(close, store)
+        prefix = await _prefix(store, run)
+        where = replace(config.where, prefix=prefix)
+        rule = await check_bucket(store, where)
+        goal = await _goal(config, masters, prefix, dry_run=run.dry_run)
+        tools = _tools(config, store, masters, rule, prefix)
+        conversion = Conversion(tools, lambda _key: goal)
+        converter = Converter(store, conversion, tools.workspace, jobs=run.jobs)
+        await _run(converter, run, f"oss://{where.bucket}/{run.key}")
+        return converter.totals
+
+
+async def _run(converter: Converter, run: Run, url: str) -> None:
+    failure: StoreError | None = None
+    async with trio.open_nursery() as nursery:
+        await nursery.start(_stop_when_told, converter)
+        if run.counted is not None:
+            nursery.start_soon(_count, converter, run.key, run.counted)
+        try:
+            await converter.run(run.key, dry_run=run.dry_run, told=run.told)
+        except StoreError as error:
+            failure = error  # a nursery would wrap it in a group
+        nursery.cancel_scope.cancel()
+    if isinstance(failure, NotFound):
+        raise CommandError(f"{url} does not exist") from failure
+    if failure is not None:
+        raise BucketError(f"{url}: {failure}") from failure
+
+
+async def _stop_when_told(
+    converter: Converter, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """The first signal stops the run; whoever cannot wait for that sends another one."""
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        task_status.started()
+        async for _ in signals:
+            converter.stop()
+            return
+
+
+async def _count(converter: Converter, key: str, counted: Callable[[int, int], None]) -> None:
+    with contextlib.suppress(StoreError):
+        await converter.count(key, counted)
+
+
+def _load(config: ConversionConfig, kms: "Callable[..., MasterKey]") -> list[MasterKey]:
+    keys = config.keys
+    if keys.keyring is None and keys.encrypt == "none" and not _names_keys(config):
+        return []
+    return load_masters(keys, kms=kms)
+
+
+def _names_keys(config: ConversionConfig) -> bool:
+    keys = config.keys
+    return bool(keys.rsa_keys or keys.kms_key_id or keys.aes_key)
+
+
+async def _prefix(store: ObjectStore, run: Run) -> str:
+    """Beside an object, within a directory."""
+    if run.prefix is not None:
+        return run.prefix
+    if run.key and not run.key.endswith("/"):
+        try:
+            await store.head(ObjectKey(run.key))
+        except NotFound:
+            return run.key
+        except StoreError as error:
+            raise BucketError(f"{run.key}: {error}") from error
+        return run.key.rpartition("/")[0]
+    return run.key.strip("/")
+
+
+def _tools(
+    config: ConversionConfig,
+    store: ObjectStore,
+    masters: list[MasterKey],
+    rule: ServerEncryption | None,
+    prefix: str,
+) -> Tools:
+    share = config.transfer.memory // 2
+    limits = TransferLimits(requests=config.transfer.parallel, memory_bytes=share)
+    return Tools(
+        sender=Sender(store, limits, part_size=config.transfer.part_size),
+        keyring=Keyring(masters),
+        integrity=Integrity(config.keys.integrity),
+        area=StagingArea(_scratch(config.scratch), share),
+        workspace=Workspace(store, prefix=prefix),
+        rule=rule,
+        prefix=prefix,
+    )
+
+
+def _scratch(folder: Path) -> Path:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise CommandError(
+            f"{folder} cannot be made: {error.strerror}; choose another --state-dir"
+        ) from error
+    return folder
+
+
+# --- what is wanted ------------------------------------------------------------------------------
+
+
+async def _goal(
+    config: ConversionConfig, masters: list[MasterKey], prefix: str, *, dry_run: bool
+) -> Goal:
+    wanted, keys = config.wanted, config.keys
+    if wanted.by_policy:
+        asked = config.server_side.asked
+        server = STAYS if asked is None else _encryption(asked)
+        plain = keys.encrypt == "none"
+        client = None if plain else await _target(masters[0], prefix, dry_run)
+        return Goal(client=client, server=server)
+    return Goal(
+        client=await _client(config, masters, prefix, dry_run),
+        server=_encryption(wanted.sse) if wanted.changes_sse else STAYS,
+    )
+
+
+async def _client(
+    config: ConversionConfig, masters: list[MasterKey], prefix: str, dry_run: bool
+) -> Target | Stays | None:
+    wanted = config.wanted
+    if not wanted.changes_client:
+        return STAYS
+    if wanted.encrypt == "none":
+        return None
+    for master in masters:
+        if wanted.key in {"", master.name} and (
+            not wanted.encrypt or isinstance(master, _KINDS[wanted.encrypt])
+        ):
+            return await _target(master, prefix, dry_run)
+    named = f" named {wanted.key}" if wanted.key else ""
+    known = ", ".join(master.name for master in masters) or "none"
+    raise KeyProblem(f"--to: there is no {wanted.encrypt or 'key'}{named}; keys here: {known}")
+
+
+async def _target(master: MasterKey, prefix: str, dry_run: bool) -> Target:
+    """Raises KeyProblem, UsageError where it could not encrypt every object or read it back."""
+    if not master.can_unwrap:
+        raise KeyProblem(
+            f"{master.name} is a public key: a conversion reads back what it writes, "
+            "which takes the private one"
+        )
+    if isinstance(master, KmsMasterKey):
+        await master.check(writes=not dry_run)
+    target = Target(master)
+    check_metadata_room(target.writer, prefix)
+    return target
+
+
+def _encryption(asked: AskedOfServer | None) -> ServerEncryption | None:
+    if asked is None:
+        return None
+    return ServerEncryption(algorithm=asked.algorithm, key_id=asked.key_id or None)
