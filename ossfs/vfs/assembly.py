@@ -173,7 +173,6 @@ def assemble(
         copier=parts.copier,
         mover=mover,
         remote=remote,
-        now=now,
         clock=clock,
     )
     content = Content(

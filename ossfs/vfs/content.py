@@ -87,7 +87,7 @@ class Content:
         if node.is_directory:
             raise IsADirectory("is a directory")
         handle = FileHandle(node=node, flags=flags, epoch=node.epoch)
-        truncates = bool(flags & os.O_TRUNC) and handle.writable
+        truncates = bool(flags & os.O_TRUNC)
         # Counted before anything is waited for: whoever takes the name away now keeps the content.
         node.handles += 1
         try:
@@ -96,6 +96,8 @@ class Content:
                 await self._check(node, needs_content=not truncates)
             if truncates:
                 self.cut_to_nothing(node)
+                if not handle.writable:
+                    await self._saver.store_content(node)  # its close will store nothing
         except BaseException:
             await self._closed(node)
             raise

@@ -225,6 +225,10 @@ class Creation:
         self._tree.attach(directory, name, node)
         self.entries_changed(directory)
 
+    def changed(self, node: Node) -> None:
+        """Something but its attributes changed: a new ctime, in memory till they are stored."""
+        node.attributes = replace(node.attributes, ctime_ns=self._now())
+
     def entries_changed(self, directory: Node) -> None:
         """A directory whose entries changed has new times, in memory till its marker is put."""
         now = self._now()

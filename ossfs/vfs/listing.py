@@ -2,6 +2,7 @@
 batches.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import trio
@@ -50,18 +51,23 @@ class Listings:
             handle.ready, handle.ahead = 0, None
         if position < 2:
             return self._dots(handle.node, position)
-        first = position - 2
-        names = handle.names[first : first + count]
-        await self._have(handle, first + len(names))
-        children = handle.node.entries().children
-        entries = []
-        for offset, (name, is_directory) in enumerate(names, position + 1):
-            node = children.get(name)
-            if node is None and name in handle.node.entries().absent:
-                continue  # gone since the names were read
-            entries.append(Entry(name=name, position=offset, node=node, is_directory=is_directory))
-        if names and not entries:
-            return await self.read(number, position + len(names), count)
+        while names := handle.names[position - 2 : position - 2 + count]:
+            await self._have(handle, position - 2 + len(names))
+            entries = self._present(handle.node, names, position)
+            if entries:
+                return entries
+            position += len(names)
+        return []
+
+    @staticmethod
+    def _present(directory: Node, names: Sequence[tuple[str, bool]], position: int) -> list[Entry]:
+        """Those of *names*, which begin at *position*, that did not go since they were read."""
+        folder, entries = directory.entries(), []
+        for behind, (name, is_directory) in enumerate(names, position + 1):
+            node = folder.children.get(name)
+            if node is not None or name not in folder.absent:
+                entry = Entry(name=name, position=behind, node=node, is_directory=is_directory)
+                entries.append(entry)
         return entries
 
     @staticmethod

@@ -116,7 +116,8 @@ class Metadata:
             if changes.size < 0:
                 raise InvalidArgument("negative size")
             await self._content.truncate(node, changes.size)
-        if changes != Changes(size=changes.size):
+        # A request without a field is a chown that keeps both owners: a new ctime, like any other.
+        if changes.size is None or changes != Changes(size=changes.size):
             node.attributes = self._changed(node.attributes, changes)
             self._attributes.changed(node)
         if changes.size is not None and not by_handle:
@@ -128,6 +129,8 @@ class Metadata:
     def _changed(self, before: Attributes, changes: Changes) -> Attributes:
         mode = before.mode
         if changes.mode is not None:
+            if stat.S_ISLNK(mode):
+                raise Unsupported("symbolic links have no mode of their own")
             mode = stat.S_IFMT(mode) | stat.S_IMODE(changes.mode)
         elif (changes.uid, changes.gid) != (None, None) and not stat.S_ISDIR(mode):
             mode = without_privileges(mode)
@@ -170,19 +173,22 @@ class Metadata:
 
     async def set_xattr(self, node: Node, name: bytes, value: bytes, flags: int) -> None:
         """Raises EntryExists (CREATE), NoAttribute (REPLACE), NoAttributeRoom, Unsupported,
-        FileTooLarge.
+        FileTooLarge, InvalidArgument.
         """
         if name.startswith(STATUS_PREFIX):
             await self._set_status(node, name, value)
             return
-        if not name.startswith(USER) or name == USER:
+        if name == USER:
+            raise InvalidArgument("an attribute without a name")
+        if not name.startswith(USER):
             raise Unsupported("only attributes named user.* are kept")
         present = name in node.attributes.xattrs
         if flags & XATTR_CREATE and present:
             raise EntryExists("the attribute exists")
         if flags & XATTR_REPLACE and not present:
             raise NoAttribute("no such attribute")
-        self._replace_xattrs(node, {**node.attributes.xattrs, name: value})
+        if not present or node.attributes.xattrs[name] != value:
+            self._replace_xattrs(node, {**node.attributes.xattrs, name: value})
 
     async def remove_xattr(self, node: Node, name: bytes) -> None:
         """Raises NoAttribute, Unsupported, and as `set_xattr` where that changes the object."""

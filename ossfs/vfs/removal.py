@@ -192,6 +192,7 @@ class Removal:
                 finally:
                     if departure.gone:
                         node.unlinked = True
+                        self._creation.changed(node)
                     else:
                         await self._put_back(node, info)
         finally:

@@ -7,7 +7,6 @@ atomic to other hosts. What is not stored yet only changes its name here.
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import replace
 
 from ossfs.errors import (
     AccessDenied,
@@ -44,7 +43,7 @@ NOREPLACE = 1
 
 
 class Renames:
-    """now: wall clock in nanoseconds; clock: seconds, monotonic."""
+    """clock: seconds, monotonic."""
 
     def __init__(
         self,
@@ -60,7 +59,6 @@ class Renames:
         copier: Copier,
         mover: Mover,
         remote: Remote,
-        now: Callable[[], int],
         clock: Callable[[], float],
     ) -> None:
         self._tree = tree
@@ -74,7 +72,6 @@ class Renames:
         self._copier = copier
         self._mover = mover
         self._remote = remote
-        self._now = now
         self._clock = clock
 
     async def rename(
@@ -99,8 +96,7 @@ class Renames:
             await self._rename_directory(node, directory, new_directory, text, target)
         else:
             await self._rename_file(node, directory, new_directory, text, target)
-        now = self._now()
-        node.attributes = replace(node.attributes, ctime_ns=now)
+        self._creation.changed(node)
         for changed in {directory, new_directory}:
             self._creation.entries_changed(changed)
 
@@ -211,7 +207,8 @@ class Renames:
             found = await self._remote.file(info.key)
             if found is None or found.info is None:
                 raise NoEntry("another client removed the file") from None
-            if node.staged is None:
+            if not node.dirty:
+                self._saver.give_way(node)
                 self._lookups.learn(node, found)
             moved = await self._copier.copy(found.info, new_key)
         else:
@@ -299,7 +296,8 @@ class Renames:
                     node.info = None
             else:
                 self._adopt(node, copied.now)
-                if known is not None and not (node.busy or same_version(known, copied.before)):
+                if known is not None and not (node.dirty or same_version(known, copied.before)):
+                    self._saver.give_way(node)
                     node.size = copied.now.size
                     self._lookups.replaced(node)
 

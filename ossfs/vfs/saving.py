@@ -99,6 +99,12 @@ class Saver:
             node.staged.close()
             node.staged = None
 
+    def give_way(self, node: Node) -> None:
+        """Another client's version counts now: drop staged content that OSS has had."""
+        if node.staged is not None and not node.dirty:
+            node.staged.close()
+            node.staged = None
+
     # --- storing -----------------------------------------------------------------------------
 
     async def store(self, node: Node) -> None:

@@ -169,7 +169,7 @@ class Model:
 
     def open(self, number: int, path: str, flags: int) -> None:
         file = self.file(path)
-        if flags & os.O_TRUNC and flags & os.O_ACCMODE:
+        if flags & os.O_TRUNC:
             file.truncate(0)
         self.handles[number] = Handle(file, flags)
 

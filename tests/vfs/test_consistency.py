@@ -556,3 +556,24 @@ async def test_a_status_poll_does_not_keep_a_copy_up_from_ending(mount: Mount, s
     assert mount.bucket.count("get") <= size // (4 << 20)
     await mount.close(handle)
     assert (await mount.read("f"))[:3] == b"xyx"
+
+
+@pytest.mark.parametrize("above", [False, True])
+async def test_another_clients_version_counts_when_it_was_moved_beneath_what_a_writer_had_stored(
+    above: bool, mount: Mount, world: World
+) -> None:
+    await mount.mkdir("d")
+    writer = await mount.create("d/f")
+    await mount.fs.write(writer, 0, b"ours")
+    await mount.fs.flush(writer)
+    await world.mount().write("d/f", b"theirs, longer")
+    await (mount.rename("d", "e") if above else mount.rename("d/f", "d/g"))
+    path = "e/f" if above else "d/g"
+    assert await mount.read(path) == b"theirs, longer"
+    with refused(errno.ESTALE):
+        await mount.fs.write(writer, 0, b"x")
+    with refused(errno.ESTALE):
+        await mount.fs.read(writer, 0, 99)
+    await mount.fs.release(writer)
+    assert (await mount.stat(path)).size == len(b"theirs, longer")
+    assert await world.mount().read(path) == b"theirs, longer"

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 
 import trio
 from hypothesis import given, settings
@@ -207,3 +208,16 @@ async def test_every_valid_name_is_listed_once_whatever_it_is(names: set[str], c
             position = entries[-1].position
     assert sorted(seen) == sorted(valid)
     assert os.sep not in "".join(seen)
+
+
+async def test_a_long_run_of_names_that_went_is_skipped_without_end_of_stack(mount: Mount) -> None:
+    await mount.mkdir("d")
+    for number in range(2000):
+        await mount.mknod(f"d/{number:04}", stat.S_IFIFO | 0o600)
+    async with mount.at("d") as found:
+        handle = await mount.fs.opendir(found.ino)
+        assert len(await mount.fs.readdir(handle, 0, 1)) == 1
+        for number in range(2000):
+            await mount.unlink(f"d/{number:04}")
+        assert await mount.fs.readdir(handle, 2, 1) == []
+        await mount.fs.releasedir(handle)

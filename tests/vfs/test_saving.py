@@ -306,3 +306,15 @@ async def test_a_removal_by_another_host_since_open_is_logged_and_the_close_stor
     await mount.close(handle)
     assert await world.mount().read("f") == b"ours"
     assert "another client removed" in caplog.text
+
+
+async def test_truncating_through_a_descriptor_that_only_reads_is_stored_at_open(
+    mount: Mount, world: World
+) -> None:
+    await mount.write("f", b"hello")
+    handle = await mount.open("f", os.O_RDONLY | os.O_TRUNC)
+    assert (await world.head("f")).size == 0
+    assert await mount.read_all(handle) == b""
+    mount.bucket.forget()
+    await mount.close(handle)
+    assert "put" not in mount.bucket.names()
