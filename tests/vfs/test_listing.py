@@ -216,7 +216,7 @@ async def test_a_long_run_of_names_that_went_is_skipped_without_end_of_stack(mou
         await mount.mknod(f"d/{number:04}", stat.S_IFIFO | 0o600)
     async with mount.at("d") as found:
         handle = await mount.fs.opendir(found.ino)
-        assert len(await mount.fs.readdir(handle, 0, 1)) == 1
+        assert await mount.fs.readdir(handle, 0, 1)
         for number in range(2000):
             await mount.unlink(f"d/{number:04}")
         assert await mount.fs.readdir(handle, 2, 1) == []
