@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from ossfs.cli import main
 from ossfs.devserver import RunningServer
-from tests.cli.service import put, surroundings
+from tests.cli.service import plain_client, put, surroundings
 
 
 @pytest.fixture
@@ -37,8 +38,7 @@ def test_an_object_is_shown_as_ossutil_shows_it(
         for line in capsys.readouterr().out.splitlines()
         if line
     )
-    # A server without ACLs: the lines are left out.
-    assert (lines.pop("ACL", "default"), len(lines.pop("Owner", "id")) > 1) == ("default", True)
+    assert (lines.pop("ACL"), lines.pop("Owner")) == ("default", "1000000000000001")
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4} \w+", lines.pop("Last-Modified"))
     assert lines == {
         "Accept-Ranges": "bytes",
@@ -54,6 +54,58 @@ def test_an_object_is_shown_as_ossutil_shows_it(
         "Encryption": "none",
         "Sse": "none",
     }
+
+
+SHOWN = """\
+ACL                         : default
+Accept-Ranges               : bytes
+Content-Length              : 62
+Content-Md5                 : RPE+wEeYmxV+qzO450NqZA==
+Content-Type                : text/plain
+Etag                        : 44F13EC047989B157EAB33B8E7436A64
+Last-Modified               : 0000-00-00 00:00:00 +0800 CST
+Owner                       : 1000000000000001
+X-Oss-Hash-Crc64ecma        : 8622470724976508843
+X-Oss-Object-Type           : Normal
+X-Oss-Server-Side-Encryption: AES256
+X-Oss-Storage-Class         : Standard
+
+Object                      : oss://photos/01.txt
+"""
+
+
+def test_the_lines_of_ossutil_come_in_its_order_before_and_after_encryption(
+    server: RunningServer,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TZ", "Asia/Shanghai")
+    time.tzset()
+
+    def shown() -> str:
+        assert main(["stat", "oss://photos/01.txt"]) == 0
+        moment = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
+        return re.sub(moment, "0000-00-00 00:00:00", capsys.readouterr().out)
+
+    put(server, "01.txt", b"0123456789" * 6 + b"ab", Content_Type="text/plain")
+    before = re.sub("X-Oss-Server-Side-Encryption.*\n", "", SHOWN)
+    block = "Encryption                  : {}\nSse                         : {}\n"
+    assert shown() == before + block.format("none", "none")
+    changes = {"x-oss-server-side-encryption": "AES256", "content-type": "text/plain"}
+    plain_client(server).update_object_meta("01.txt", changes)
+    assert shown() == SHOWN + block.format("server", "AES256")
+    monkeypatch.undo()
+    time.tzset()
+
+
+def test_without_permission_for_the_acl_its_lines_are_left_out(
+    server: RunningServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(server, "a", b"x")
+    server.add_fault("op=GetObjectA*,code=AccessDenied")
+    shown = printed(capsys, "oss://photos/a")
+    assert not {"ACL", "Owner"} & set(shown["headers"])
+    assert shown["encryption"]["encryption"] == "none"
 
 
 def test_server_side_encryption_is_shown(
