@@ -8,6 +8,7 @@ from pathlib import Path
 
 import trio
 
+from ossfs.compose.allocator import keep_freed_memory
 from ossfs.compose.checks import check_bucket, check_metadata_room
 from ossfs.compose.clients import close, open_kms, open_store
 from ossfs.compose.process import forbid_dumps
@@ -54,6 +55,7 @@ class Run:
 def run_conversion(config: ConversionConfig, run: Run) -> Totals:
     """Convert until it is done, or until SIGINT or SIGTERM. Raises CommandError."""
     forbid_dumps()
+    keep_freed_memory()
     return trio.run(_convert, config, run)
 
 
