@@ -1,5 +1,7 @@
 """What is found out before anything is mounted, in one line each."""
 
+from collections.abc import Iterable
+
 from ossfs.config.sections import MountConfig, Where
 from ossfs.errors import (
     AccessDenied,
@@ -10,7 +12,7 @@ from ossfs.errors import (
     UsageError,
 )
 from ossfs.format.budget import METADATA_LIMIT, worst_case
-from ossfs.keys.keyring import Keyring
+from ossfs.keys.base import MasterKey
 from ossfs.keys.kms import KmsMasterKey
 from ossfs.store.base import ObjectStore, ServerEncryption
 
@@ -43,23 +45,26 @@ async def check_bucket(store: ObjectStore, where: Where) -> ServerEncryption | N
         raise BucketError(f"{where.endpoint} does not answer as OSS does: {error}") from error
 
 
-async def check_writer(keyring: Keyring, config: MountConfig) -> None:
+async def check_writers(keys: Iterable[MasterKey], config: MountConfig) -> None:
     """Raises KeyProblem if new files would be encrypted with a key of a KMS that does not work."""
-    writer = keyring.writer
-    if isinstance(writer, KmsMasterKey) and config.keys.encrypt != "none":
-        await writer.check(writes=not config.mount.read_only)
+    for key in keys:
+        if isinstance(key, KmsMasterKey):
+            await key.check(writes=not config.mount.read_only)
 
 
-def check_metadata_room(keyring: Keyring, prefix: str) -> None:
+def check_metadata_room(keys: Iterable[MasterKey], prefix: str) -> None:
     """Raises UsageError where headers could exceed what OSS allows: now rather than at close."""
-    writer = keyring.writer
-    if writer is None:
-        return
-    needed = worst_case(
-        wrap_alg=writer.wrap_alg,
-        wrapped_size=writer.wrapped_limit,
-        matdesc=writer.matdesc,
-        prefix=prefix,
+    needed = max(
+        (
+            worst_case(
+                wrap_alg=key.wrap_alg,
+                wrapped_size=key.wrapped_limit,
+                matdesc=key.matdesc,
+                prefix=prefix,
+            )
+            for key in keys
+        ),
+        default=0,
     )
     if needed > METADATA_LIMIT:
         raise UsageError(

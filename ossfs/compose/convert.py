@@ -214,7 +214,7 @@ async def _target(master: MasterKey, prefix: str, dry_run: bool) -> Target:
     if isinstance(master, KmsMasterKey):
         await master.check(writes=not dry_run)
     target = Target(master)
-    check_metadata_room(target.writer, prefix)
+    check_metadata_room([master], prefix)
     return target
 
 

@@ -10,17 +10,15 @@ from typing import Any
 import trio
 
 from ossfs.compose.allocator import keep_freed_memory
-from ossfs.compose.checks import check_bucket, check_metadata_room, check_writer
+from ossfs.compose.checks import check_bucket, check_metadata_room, check_writers
 from ossfs.compose.clients import close, load_keys, open_kms, open_store
 from ossfs.compose.parts import build_filesystem, state_of
 from ossfs.compose.process import forbid_dumps
+from ossfs.compose.protections import build_policy, choose_writers
 from ossfs.config.sections import MountConfig
 from ossfs.errors import CommandError
 from ossfs.fuse.operations import KernelNotifier
 from ossfs.fuse.session import Session, SessionOptions
-from ossfs.keys.keyring import Keyring
-from ossfs.store.base import ServerEncryption
-from ossfs.store.oss import OssStore
 from ossfs.vfs.filesystem import FileSystem
 from ossfs.vfs.kernel import Spawn
 
@@ -47,26 +45,34 @@ async def _mount(config: MountConfig, ready: Callable[[], None]) -> int:
         kms = open_kms(config.keys, config.connection)
         stack.push_async_callback(close, kms)
         keyring = load_keys(config.keys, kms)
-        check_metadata_room(keyring, config.where.prefix)
+        writers = choose_writers(config, keyring)
+        check_metadata_room(writers.keys, config.where.prefix)
         store = open_store(config.where, config.connection)
         stack.push_async_callback(close, store)
         rule = await check_bucket(store, config.where)
-        await check_writer(keyring, config)
-        return await _serve(config, keyring, store, rule, ready)
+        await check_writers(writers.keys, config)
+
+        def build(spawn: Spawn) -> FileSystem:
+            return build_filesystem(
+                config,
+                keyring,
+                store,
+                spawn,
+                policy=build_policy(config, keyring, writers, spawn),
+                kernel=KernelNotifier(),
+                rule=rule,
+            )
+
+        return await _serve(config, build, ready)
 
 
 async def _serve(
-    config: MountConfig,
-    keyring: Keyring,
-    store: OssStore,
-    rule: ServerEncryption | None,
-    ready: Callable[[], None],
+    config: MountConfig, build: Callable[[Spawn], FileSystem], ready: Callable[[], None]
 ) -> int:
     code, failure = 0, None
     async with trio.open_nursery() as nursery:
         try:
-            spawn, kernel = _guarded(nursery), KernelNotifier()
-            filesystem = build_filesystem(config, keyring, store, spawn, kernel=kernel, rule=rule)
+            filesystem = build(_guarded(nursery))
             await filesystem.recover()
             session = _build_session(config, filesystem, ready)
             code = NOT_STORED if await session.run() else 0

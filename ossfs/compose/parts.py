@@ -4,30 +4,25 @@ import json
 import os
 
 from ossfs.config.sections import MountConfig, MountOptions
-from ossfs.config.server_side import ServerSide
 from ossfs.config.state import MountState, mount_state
 from ossfs.errors import (
     MountPointError,
 )
 from ossfs.format.envelope import Envelope
-from ossfs.keys.base import MasterKey
 from ossfs.keys.keyring import Keyring
-from ossfs.keys.kms import KmsMasterKey
-from ossfs.keys.pool import EnvelopePool, EnvelopeSource
 from ossfs.staging.area import StagingArea
 from ossfs.store.base import ObjectStore, ServerEncryption
 from ossfs.transfer.copier import Copier
 from ossfs.transfer.limits import TransferLimits
 from ossfs.transfer.opener import Opener
 from ossfs.transfer.pool import ReadPool
-from ossfs.transfer.protection import Protection
 from ossfs.transfer.sending import Sender
 from ossfs.transfer.uploader import Uploader
 from ossfs.transfer.version import Integrity
 from ossfs.vfs.assembly import Parts, Place, assemble
 from ossfs.vfs.filesystem import FileSystem
 from ossfs.vfs.kernel import Behaviour, KernelCache, Spawn
-from ossfs.vfs.policy import NewFiles, Policy
+from ossfs.vfs.policy import Policy
 from ossfs.vfs.remote import Defaults
 
 REUPLOAD_MAX = 1 << 30
@@ -40,17 +35,17 @@ def build_filesystem(
     store: ObjectStore,
     spawn: Spawn,
     *,
+    policy: Policy,
     kernel: KernelCache,
     rule: ServerEncryption | None,
 ) -> FileSystem:
     """A file system on *store*, which shares the memory that the configuration grants.
 
-    rule: the bucket's own server-side encryption, as far as is known.
+    policy: what new files get; rule: the bucket's own server-side encryption, as far as is known.
     """
     share = config.transfer.memory // 4
     integrity = Integrity(config.keys.integrity)
     prefix = config.where.prefix
-    encrypts = config.keys.encrypt != "none"
     writing = TransferLimits(requests=config.transfer.parallel, memory_bytes=share)
     reading = TransferLimits(requests=config.transfer.parallel, memory_bytes=share)
     sender = Sender(store, writing, part_size=config.transfer.part_size)
@@ -62,17 +57,16 @@ def build_filesystem(
         read_ahead=config.transfer.read_ahead,
     )
     opener = Opener(pool, keyring, integrity)
-    writer = keyring.writer if encrypts else None
-    source: EnvelopeSource | None = keyring if encrypts else None
-    if isinstance(writer, KmsMasterKey) and not config.mount.read_only:
-        made_ahead = EnvelopePool(keyring.new_envelope)
-        spawn(made_ahead.run)
-        source = made_ahead
     return assemble(
         Parts(
             store=store,
-            uploader=Uploader(sender, source, prefix=prefix),
-            policy=Policy(_new_files(source, writer, config.server_side), prefix=prefix),
+            uploader=Uploader(
+                sender,
+                policy.default.protection.source,
+                prefix=prefix,
+                encryption=policy.default.protection.server,
+            ),
+            policy=policy,
             opener=opener,
             copier=Copier(sender, opener),
             staging=StagingArea(state_of(config).scratch, share),
@@ -88,22 +82,6 @@ def build_filesystem(
         _behaviour(config.mount),
         checks=integrity is not Integrity.OFF,
         kernel=kernel,
-    )
-
-
-def _new_files(
-    source: EnvelopeSource | None, writer: MasterKey | None, server: ServerSide
-) -> NewFiles:
-    asked = server.asked
-    return NewFiles(
-        protection=Protection(
-            source=source,
-            server=None
-            if asked is None
-            else ServerEncryption(algorithm=asked.algorithm, key_id=asked.key_id or None),
-        ),
-        key_name=writer.name if writer is not None else "",
-        wrap_alg=writer.wrap_alg if writer is not None else "",
     )
 
 

@@ -10,7 +10,11 @@ matches a directory matches all below it. Case counts, and every other character
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar, final
+
+T = TypeVar("T")
 
 _ANY_DEPTH = "**"
 _WILD = "*?"
@@ -39,6 +43,27 @@ class Glob:
     def matches(self, path: str) -> bool:
         """Whether it is for the file or directory *path*, or for a directory that it is in."""
         return self._regex.fullmatch(path) is not None
+
+
+@final
+class Patterns(Generic[T]):
+    """Values for patterns, in the order in which they were written."""
+
+    def __init__(self, values: Sequence[tuple[Glob, T]]) -> None:
+        # Numbers make the last among equals come first.
+        ranked = sorted(
+            enumerate(values), key=lambda item: (item[1][0].specificity, item[0]), reverse=True
+        )
+        self._values = [value for _, value in ranked]
+
+    def best(self, path: str) -> T | None:
+        """The value of the most specific pattern that matches *path*, of equals the last one.
+
+        A path that ends in a slash, or the empty one, stands for any file in that directory.
+        """
+        if not path or path.endswith("/"):
+            path += UNNAMED
+        return next((value for glob, value in self._values if glob.matches(path)), None)
 
 
 def parse_glob(text: str) -> Glob:

@@ -10,6 +10,7 @@ from ossfs.config import address, encryption
 from ossfs.config.address import BucketUrl
 from ossfs.config.conversion import Wanted
 from ossfs.config.options import Option, options_of
+from ossfs.config.policies import check_rules
 from ossfs.config.sections import (
     KIB,
     Connection,
@@ -22,7 +23,14 @@ from ossfs.config.sections import (
     Where,
 )
 from ossfs.config.server_side import ServerSide
-from ossfs.config.sources import Given, Settings, from_arguments, from_environment, from_toml
+from ossfs.config.sources import (
+    Given,
+    Settings,
+    TomlFile,
+    from_arguments,
+    from_environment,
+    from_toml,
+)
 from ossfs.config.state import default_state_dir
 from ossfs.errors import UsageError
 
@@ -50,11 +58,13 @@ class Written:
 
 def resolve_mount(url: BucketUrl, mountpoint: Path, written: Written) -> MountConfig:
     """The whole configuration of a mount. Raises UsageError, with one line that names the thing."""
-    settings = _layered(url, written)
+    file = _file(url, written)
+    settings = _layered(file, written)
     where, connection = _service(url, settings, written)
     keys = _kms(encryption.settle(_section(Keys, settings, written)), where, connection)
     server_side = _section(ServerSide, settings, written)
     server_side.check()
+    check_rules(file.rules, integrity=keys.integrity)
     transfer = _transfer(_section(Transfer, settings, written))
     return MountConfig(
         mountpoint=mountpoint,
@@ -62,6 +72,7 @@ def resolve_mount(url: BucketUrl, mountpoint: Path, written: Written) -> MountCo
         connection=connection,
         keys=keys,
         server_side=server_side,
+        policies=file.rules,
         transfer=transfer,
         mount=_mount(settings, written),
         log=_section(Log, settings, written),
@@ -70,7 +81,8 @@ def resolve_mount(url: BucketUrl, mountpoint: Path, written: Written) -> MountCo
 
 def resolve_conversion(url: BucketUrl, wanted: Wanted, written: Written) -> ConversionConfig:
     """All that a conversion of something in the bucket of *url* needs. Raises UsageError."""
-    settings = _layered(url, written)
+    file = _file(url, written)
+    settings = _layered(file, written)
     where, connection = _service(url, settings, written)
     keys = _section(Keys, settings, written)
     if wanted.by_policy:
@@ -79,12 +91,15 @@ def resolve_conversion(url: BucketUrl, wanted: Wanted, written: Written) -> Conv
         keys = encryption.settle_conversion(keys, wanted)
     server_side = _section(ServerSide, settings, written)
     server_side.check()
+    if wanted.by_policy:
+        check_rules(file.rules, integrity=keys.integrity)
     return ConversionConfig(
         wanted=wanted,
         where=where,
         connection=connection,
         keys=_kms(keys, where, connection),
         server_side=server_side,
+        policies=file.rules,
         transfer=_transfer(_section(Transfer, settings, written)),
         scratch=_mount(settings, written).state_dir / "convert",
     )
@@ -92,19 +107,23 @@ def resolve_conversion(url: BucketUrl, wanted: Wanted, written: Written) -> Conv
 
 def resolve_service(url: BucketUrl, written: Written) -> tuple[Where, Connection]:
     """Only how to reach the bucket, for commands without a mount. Raises UsageError."""
-    return _service(url, _layered(url, written), written)
+    return _service(url, _layered(_file(url, written), written), written)
 
 
 def resolve_state_dir(url: BucketUrl, written: Written) -> Path:
     """Only where a mount of *url* keeps its state. Raises UsageError."""
-    return _mount(_layered(url, written), written).state_dir
+    return _mount(_layered(_file(url, written), written), written).state_dir
 
 
-def _layered(url: BucketUrl, written: Written) -> Settings:
-    merged: dict[str, Given] = {}
-    if written.toml is not None:
-        path, text = written.toml
-        merged.update(from_toml(text, path, url.bucket, TABLE))
+def _file(url: BucketUrl, written: Written) -> TomlFile:
+    if written.toml is None:
+        return TomlFile(settings={}, rules=())
+    path, text = written.toml
+    return from_toml(text, path, url.bucket, TABLE)
+
+
+def _layered(file: TomlFile, written: Written) -> Settings:
+    merged: dict[str, Given] = dict(file.settings)
     merged.update(from_environment(written.environ, TABLE, written.cwd))
     merged.update(from_arguments(written.pairs, TABLE, written.cwd))
     return merged

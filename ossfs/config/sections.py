@@ -12,6 +12,7 @@ from typing import Literal
 from ossfs.config import address, values
 from ossfs.config.conversion import Wanted
 from ossfs.config.options import option
+from ossfs.config.policies import Rule
 from ossfs.config.server_side import ServerSide
 
 KIB = 1024
@@ -415,13 +416,16 @@ class Log:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MountConfig:
-    """Everything a mount is built from; mountpoint is absolute."""
+    """Everything a mount is built from; mountpoint is absolute; policies: rules by path, as
+    written.
+    """
 
     mountpoint: Path
     where: Where
     connection: Connection
     keys: Keys
     server_side: ServerSide
+    policies: tuple[Rule, ...] = ()
     transfer: Transfer
     mount: MountOptions
     log: Log
@@ -429,12 +433,15 @@ class MountConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConversionConfig:
-    """Everything a conversion is built from; scratch: directory of its encrypted scratch files."""
+    """Everything a conversion is built from; policies: rules by path, as written; scratch:
+    directory of its encrypted scratch files.
+    """
 
     wanted: Wanted
     where: Where
     connection: Connection
     keys: Keys
     server_side: ServerSide
+    policies: tuple[Rule, ...] = ()
     transfer: Transfer
     scratch: Path

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ossfs.config.options import Option, did_you_mean
+from ossfs.config.policies import Rule, read_rules
 from ossfs.errors import UsageError
 
 _BUCKETS = "bucket"
+_POLICIES = "policy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,11 +64,20 @@ def from_environment(
     return found
 
 
-def from_toml(text: str, path: Path, bucket: str, table: Mapping[str, Option]) -> Settings:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TomlFile:
+    """What a TOML file says for one bucket; rules: those for every bucket come first."""
+
+    settings: Settings
+    rules: tuple[Rule, ...]
+
+
+def from_toml(text: str, path: Path, bucket: str, table: Mapping[str, Option]) -> TomlFile:
     """Top-level keys for every bucket, then those of `[bucket.NAME]` where NAME is *bucket*.
 
-    Relative file names are relative to the folder of *path*. All of the file is checked, other
-    buckets' sections too. Raises UsageError.
+    So it is with the rules, `[[policy]]` and `[[bucket.NAME.policy]]`, which do not displace one
+    another. Relative file names are relative to the folder of *path*. All of the file is checked,
+    other buckets' sections too. Raises UsageError.
     """
     try:
         document = tomllib.loads(text)
@@ -75,14 +86,18 @@ def from_toml(text: str, path: Path, bucket: str, table: Mapping[str, Option]) -
     sections = document.pop(_BUCKETS, {})
     if not isinstance(sections, dict):
         raise UsageError(f"{path}: {_BUCKETS} must be sections of the form [{_BUCKETS}.NAME]")
+    rules = read_rules(document.pop(_POLICIES, []), f"{path}: ")
     found = dict(_read_section(document, f"{path}: ", path.parent, table))
     for name, section in sections.items():
         if not isinstance(section, dict):
             raise UsageError(f"{path}: {_BUCKETS}.{name} must be a section of its own")
-        inner = _read_section(section, f"{path}: [{_BUCKETS}.{name}] ", path.parent, table)
+        where = f"{path}: [{_BUCKETS}.{name}] "
+        inner_rules = read_rules(section.pop(_POLICIES, []), where)
+        inner = _read_section(section, where, path.parent, table)
         if name == bucket:
             found.update(inner)
-    return found
+            rules += inner_rules
+    return TomlFile(settings=found, rules=rules)
 
 
 def secret_in(text: str, table: Mapping[str, Option]) -> str:

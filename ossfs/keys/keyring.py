@@ -53,9 +53,9 @@ class Keyring:
     ) -> None:
         """keys: may be empty, for a mount without client-side encryption.
 
-        remember, seconds: how many unwrapped secrets are kept, and how long. Where the first key is
-        a public one, the data keys of the mount's own new files are kept without a time limit,
-        up to 262,144 of them: nothing else could read these files back.
+        remember, seconds: how many unwrapped secrets are kept, and how long. Where a public key
+        wraps, the data keys of the mount's own new files are kept without a time limit, up to
+        262,144 of them: nothing else could read these files back.
         """
         self._keys = tuple(keys)
         self._opened = SecretCache(limit=remember, seconds=seconds, clock=clock)
@@ -66,8 +66,13 @@ class Keyring:
         self._flights: dict[tuple[int, str, bytes], _Flight] = {}
 
     @property
+    def keys(self) -> tuple[MasterKey, ...]:
+        """All of them, the one that wraps unless another is named first."""
+        return self._keys
+
+    @property
     def writer(self) -> MasterKey | None:
-        """The key that wraps for new files."""
+        """The key that wraps for new files, unless another is named."""
         return self._keys[0] if self._keys else None
 
     def name_for(self, envelope: Envelope) -> str | None:
@@ -80,14 +85,16 @@ class Keyring:
         fitting = self._fitting(envelope)
         return fitting[0].name if fitting else None
 
-    async def new_envelope(self) -> tuple[DataKey, bytes, Envelope]:
+    async def new_envelope(
+        self, writer: MasterKey | None = None
+    ) -> tuple[DataKey, bytes, Envelope]:
         """A fresh data key, its IV (the derived one) and its envelope.
 
-        Where the first key wraps for the deprecated form, the envelope has that form, and the IV is
-        a random start of the counter. Raises KeyUnavailable without a key, and what a remote master
-        key raises.
+        writer: which of the keys wraps, the first one where it is None. If that wraps for the
+        deprecated form, the envelope has that form, and the IV is a random start of the counter.
+        Raises KeyUnavailable without a key, and what a remote master key raises.
         """
-        writer = self.writer
+        writer = writer or self.writer
         if writer is None:
             raise KeyUnavailable("no master key is configured that could encrypt a new file")
         key = DataKey.generate()

@@ -22,7 +22,8 @@ def load_masters(keys: Keys, *, kms: KmsFactory) -> list[MasterKey]:
     """The keys of a mount; the first encrypts new files, if any does. Raises KeyProblem."""
     entries = _of_options(keys) if keys.keyring is None else _of_keyring(keys, keys.keyring)
     if keys.dialect == "deprecated":
-        entries = [_deprecated(entries[0]), *entries[1:]]
+        # Any of them may be named for some path; what they open does not depend on it.
+        entries = [_deprecated(entries[0]), *(_deprecated_if_any(entry) for entry in entries[1:])]
     return [load(entry, kms=kms) for entry in entries]
 
 
@@ -94,3 +95,7 @@ def _deprecated(entry: Entry) -> Entry:
             return replace(entry, coding="deprecated")
         case AesEntry():
             raise KeyProblem(f"--dialect deprecated: {entry.name} is symmetric, which it never was")
+
+
+def _deprecated_if_any(entry: Entry) -> Entry:
+    return entry if isinstance(entry, AesEntry) else _deprecated(entry)

@@ -36,6 +36,18 @@ class EnvelopeSource(Protocol):
 
 
 @final
+class EnvelopeMaker:
+    """A source that makes each one when it is asked for."""
+
+    def __init__(self, make: Callable[[], Awaitable[NewEnvelope]]) -> None:
+        self._make = make
+
+    async def new_envelope(self) -> NewEnvelope:
+        """Raises what *make* raises."""
+        return await self._make()
+
+
+@final
 class EnvelopePool:
     """At most *size* fresh envelopes, none older than *seconds*.
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ossfs.config.globs import UNNAMED, Glob
+from ossfs.config.globs import Glob, Patterns
 from ossfs.store.base import ObjectInfo
 from ossfs.transfer.protection import Protection
 
@@ -20,29 +20,21 @@ class NewFiles:
 class Policy:
     """The decision for every key of one mount.
 
-    prefix: of the mount, without slashes at its ends; rules: in the order in which they were
-    written. Of those that match, the most specific one counts, and among equals the last.
+    default: where no rule matches; prefix: of the mount, without slashes at its ends; rules: in the
+    order in which they were written. Of those that match, the most specific one counts, and among
+    equals the last.
     """
 
     def __init__(
         self, default: NewFiles, rules: Sequence[tuple[Glob, NewFiles]] = (), *, prefix: str
     ) -> None:
-        self._default = default
+        self.default = default
         self._base = f"{prefix}/" if prefix else ""
-        # Numbers make the last among equals come first.
-        self._rules = sorted(
-            enumerate(rules), key=lambda rule: (rule[1][0].specificity, rule[0]), reverse=True
-        )
+        self._rules = Patterns(rules)
 
     def new_files(self, key: str) -> NewFiles:
         """What a new object under *key* gets; for a directory's, what files in it get."""
-        path = key.removeprefix(self._base)
-        if not path or path.endswith("/"):
-            path += UNNAMED
-        for _, (glob, new_files) in self._rules:
-            if glob.matches(path):
-                return new_files
-        return self._default
+        return self._rules.best(key.removeprefix(self._base)) or self.default
 
     def protection(self, key: str, replaced: ObjectInfo | None = None) -> Protection:
         """What is to be asked for where *key* is stored.

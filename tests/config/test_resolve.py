@@ -265,7 +265,7 @@ def test_an_unknown_region_says_what_to_give() -> None:
     [
         ("regon = 'x'", "/etc/ossfs/config.toml: unknown key regon; did you mean region?"),
         ("[bucket.other]\nregon = 'x'", "[bucket.other] unknown key regon"),
-        ("[[policy]]\nglob = '*'", "unknown key policy"),
+        ("[[policies]]\nglob = '*'", "unknown key policies"),
         ("bucket = 3", "bucket must be sections of the form [bucket.NAME]"),
         ("[bucket]\nphotos = 3", "bucket.photos must be a section of its own"),
         ("parallel = [1]", "parallel: takes one value, not a list"),

@@ -5,7 +5,7 @@ import errno
 import math
 import os
 import stat
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import trio
 
+from ossfs.config.globs import parse_glob
 from ossfs.errors import OssfsError
 from ossfs.keys import rsa
 from ossfs.keys.keyring import Keyring
@@ -285,6 +286,14 @@ class Mount:
             assert named or held or node is self.fs._tree.root, f"{node.name} leaks"
 
 
+def new_files(keyring: Keyring | None, server: ServerEncryption | None) -> NewFiles:
+    return NewFiles(
+        protection=Protection(source=keyring, server=server),
+        key_name="key" if keyring else "",
+        wrap_alg="RSA" if keyring else "",
+    )
+
+
 @dataclass
 class World:
     """One bucket, and mounts on it."""
@@ -306,9 +315,13 @@ class World:
         limits: TransferLimits | None = None,
         part_size: int = 8 << 20,
         sse: ServerEncryption | None = None,
+        rules: Sequence[tuple[str, ServerEncryption | None, bool]] = (),
         **options: Any,
     ) -> Mount:
-        """A new mount with a view of the bucket of its own; options: of its behaviour."""
+        """A new mount with a view of the bucket of its own; options: of its behaviour.
+
+        rules: pattern, what is asked of the server, and whether the mount encrypts.
+        """
         bucket, kernel = Bucket(self.store), RecordingKernel()
         store, spawn = as_store(bucket), self.nursery.start_soon
         limits = limits or TransferLimits()
@@ -321,11 +334,11 @@ class World:
                 store=store,
                 uploader=Uploader(sender, keyring, prefix=prefix),
                 policy=Policy(
-                    NewFiles(
-                        protection=Protection(source=keyring, server=sse),
-                        key_name="key",
-                        wrap_alg="RSA",
-                    ),
+                    new_files(keyring, sse),
+                    [
+                        (parse_glob(glob), new_files(keyring if client else None, server))
+                        for glob, server, client in rules
+                    ],
                     prefix=prefix,
                 ),
                 opener=opener,
