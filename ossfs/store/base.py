@@ -70,8 +70,9 @@ class PutOptions:
     """What may accompany a new version (PutObject, InitiateMultipartUpload).
 
     metadata: names without the x-oss-meta- prefix; tags: the whole tag set of the new version;
-    forbid_overwrite: raise AlreadyExists where the key is taken; web_headers: names out of
-    `WEB_HEADERS`.
+    forbid_overwrite: raise AlreadyExists where the key is taken; acl: of the object's own, as
+    `private`, which a multipart upload does not take; None for that of the bucket; web_headers:
+    names out of `WEB_HEADERS`.
     """
 
     metadata: Mapping[str, str] = field(default_factory=dict)
@@ -81,6 +82,7 @@ class PutOptions:
     storage_class: str | None = None
     content_type: str = "application/octet-stream"
     web_headers: Mapping[str, str] = field(default_factory=dict)
+    acl: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,12 +206,13 @@ class ObjectStore(Protocol):
         tags: Mapping[str, str] | None = None,
         encryption: ServerEncryption | None = None,
         storage_class: str | None = None,
+        acl: str | None = None,
         forbid_overwrite: bool = False,
     ) -> Stored:
         """CopyObject within the bucket, metadata copied as it is.
 
-        tags: None copies the tag set, else it is replaced by these. encryption and storage_class
-        must be restated, since OSS does not inherit them. A copy onto itself would replace the
+        tags: None copies the tag set, else it is replaced by these. encryption, storage_class and
+        acl must be restated, since OSS does not inherit them. A copy onto itself would replace the
         metadata by nothing and is refused. Raises NotFound, Stale (if_match), EntityTooLarge,
         AlreadyExists, RefusedByServer.
         """
@@ -248,6 +251,12 @@ class ObjectStore(Protocol):
 
     async def put_tags(self, key: ObjectKey, tags: Mapping[str, str]) -> None:
         """PutObjectTagging: replaces the whole set; an empty one deletes it. Raises NotFound."""
+
+    async def get_acl(self, key: ObjectKey) -> str:
+        """GetObjectACL: `default` (as the bucket's), `private`, `public-read`, `public-read-write`.
+
+        Raises NotFound, AccessDenied.
+        """
 
     async def bucket_info(self) -> BucketInfo:
         """GetBucketInfo. Raises NoSuchBucket, AccessDenied, BadCredentials."""

@@ -98,13 +98,17 @@ def _version(options: PutOptions) -> dict[str, str]:
     return headers | _storage(options.encryption, options.storage_class, options.forbid_overwrite)
 
 
+def _acl(acl: str | None) -> dict[str, str]:
+    return {} if acl is None else {"x-oss-object-acl": acl}
+
+
 def put(key: ObjectKey, body: Buffer, options: PutOptions) -> Call:
     """PutObject."""
     return Call(
         operation="PutObject",
         method="PUT",
         key=key,
-        headers=_version(options),
+        headers=_version(options) | _acl(options.acl),
         body=body,
         repeatable=not options.forbid_overwrite,
     )
@@ -158,11 +162,12 @@ def copy(
     tags: Mapping[str, str] | None,
     encryption: ServerEncryption | None,
     storage_class: str | None,
+    acl: str | None,
     forbid_overwrite: bool,
 ) -> Call:
     """CopyObject within *bucket*."""
     headers = {"x-oss-copy-source": quote(f"/{bucket}/{source}", safe="/")}
-    headers |= _storage(encryption, storage_class, forbid_overwrite)
+    headers |= _storage(encryption, storage_class, forbid_overwrite) | _acl(acl)
     if if_match is not None:
         headers["x-oss-copy-source-if-match"] = f'"{if_match}"'
     if tags is not None:
@@ -186,6 +191,7 @@ def restate(bucket: str, key: ObjectKey, options: PutOptions, *, if_match: ETag)
         method="PUT",
         key=key,
         headers=_version(asked)
+        | _acl(options.acl)
         | {
             "x-oss-copy-source": quote(f"/{bucket}/{key}", safe="/"),
             "x-oss-copy-source-if-match": f'"{if_match}"',

@@ -41,6 +41,7 @@ class _Version:
     info: ObjectInfo
     body: bytes
     tags: Mapping[str, str]
+    acl: str = "default"
 
 
 class MemoryStore:
@@ -139,7 +140,8 @@ class MemoryStore:
         upload = self._upload(key, upload_id)
         self._check_free(key, forbid_overwrite)
         body, etag = upload.join(parts)
-        stored = self._store(key, body, etag, upload.options, object_type="Multipart")
+        options = replace(upload.options, acl=None)
+        stored = self._store(key, body, etag, options, object_type="Multipart")
         del self._uploads[upload_id]
         return stored
 
@@ -158,6 +160,7 @@ class MemoryStore:
         tags: Mapping[str, str] | None = None,
         encryption: ServerEncryption | None = None,
         storage_class: str | None = None,
+        acl: str | None = None,
         forbid_overwrite: bool = False,
     ) -> Stored:
         """CopyObject with the metadata directive COPY."""
@@ -177,6 +180,7 @@ class MemoryStore:
             storage_class=storage_class,
             content_type=version.info.content_type,
             web_headers=version.info.web_headers,
+            acl=acl,
         )
         return self._store(
             target, version.body, version.info.etag, options, object_type=version.info.object_type
@@ -259,6 +263,11 @@ class MemoryStore:
         info = replace(version.info, tagging_count=len(tags))
         self._versions[key] = replace(version, info=info, tags=dict(tags))
 
+    async def get_acl(self, key: ObjectKey) -> str:
+        """GetObjectACL."""
+        await trio.lowlevel.checkpoint()
+        return self._version(key).acl
+
     async def bucket_info(self) -> BucketInfo:
         """GetBucketInfo."""
         await trio.lowlevel.checkpoint()
@@ -310,7 +319,9 @@ class MemoryStore:
         )
         if key not in self._versions:
             insort(self._keys, key)
-        self._versions[key] = _Version(info=info, body=body, tags=dict(options.tags))
+        self._versions[key] = _Version(
+            info=info, body=body, tags=dict(options.tags), acl=options.acl or "default"
+        )
         return Stored(etag=etag, crc64=info.crc64, encryption=info.encryption)
 
     def _encrypted_by(self, asked: ServerEncryption | None) -> ServerEncryption | None:

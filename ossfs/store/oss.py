@@ -197,6 +197,7 @@ class OssStore:
         tags: Mapping[str, str] | None = None,
         encryption: ServerEncryption | None = None,
         storage_class: str | None = None,
+        acl: str | None = None,
         forbid_overwrite: bool = False,
     ) -> Stored:
         """CopyObject."""
@@ -209,6 +210,7 @@ class OssStore:
             tags=tags,
             encryption=encryption,
             storage_class=storage_class,
+            acl=acl,
             forbid_overwrite=forbid_overwrite,
         )
         course = Course()
@@ -271,6 +273,10 @@ class OssStore:
         """PutObjectTagging, or DeleteObjectTagging for none."""
         rules.check_key(key)
         await self._client.call(calls.put_tags(key, tags), _nothing)
+
+    async def get_acl(self, key: ObjectKey) -> str:
+        """GetObjectACL."""
+        return (await self.administration.acl(key)).grant
 
     async def bucket_info(self) -> BucketInfo:
         """GetBucketInfo."""

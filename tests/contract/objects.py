@@ -314,6 +314,24 @@ class ObjectContract:
         with pytest.raises(RefusedByServer):
             await store.put(key("a"), b"", PutOptions(encryption=wrong))
 
+    async def test_an_acl_is_that_of_one_version_and_must_be_restated(
+        self, store: ObjectStore
+    ) -> None:
+        with pytest.raises(NotFound):
+            await store.get_acl(key("a"))
+        stored = await store.put(key("a"), b"x", PutOptions(acl="private"))
+        assert await store.get_acl(key("a")) == "private"
+        await store.copy(key("a"), key("b"))
+        await store.copy(key("a"), key("c"), acl="public-read")
+        found = [await store.get_acl(key(name)) for name in "bc"]
+        assert found == ["default", "public-read"]
+        await store.restate(key("a"), PutOptions(acl="public-read"), if_match=stored.etag)
+        assert await store.get_acl(key("a")) == "public-read"
+        await store.restate(key("a"), PLAIN, if_match=stored.etag)
+        assert await store.get_acl(key("a")) == "default"
+        await store.put(key("a"), b"x", PLAIN)
+        assert await store.get_acl(key("a")) == "default"
+
     async def test_wrong_server_encryption_is_refused(self, store: ObjectStore) -> None:
         for encryption in (
             ServerEncryption(algorithm="ROT13"),

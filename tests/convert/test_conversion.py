@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from ossfs.crypto.tags import INLINE_LIMIT
-from ossfs.errors import IntegrityError, KeyUnavailable
+from ossfs.errors import AccessDenied, IntegrityError, KeyUnavailable
 from ossfs.format.attributes import SYMLINK_MODE, Attributes, from_metadata, from_tags, to_tags
 from ossfs.format.contents import Foreign, Own, Plain, classify, without_encryption
 from ossfs.keys.base import MasterKey
@@ -206,6 +206,46 @@ async def test_server_side_encryption_changes_alone_and_without_a_key(
     conversions.masters = [rsa()]
     assert await conversions.content() == content
     assert conversions.keys(internal=True) == []
+
+
+@pytest.mark.parametrize(
+    ("master", "goal"),
+    [
+        (PLAIN, lambda: to_key(aes())),
+        (rsa, lambda: Goal(client=None)),
+        (rsa, lambda: Goal(server=KMS)),
+        (PLAIN, lambda: Goal(server=KMS)),
+    ],
+)
+async def test_an_acl_of_its_own_stays_and_holds_for_what_stands_beside_it_too(
+    conversions: Conversions, master: Make, goal: Callable[[], Goal]
+) -> None:
+    inner = conversions.world.store.inner
+    await conversions.store(b"content", master=master())
+    inner._versions[KEY] = replace(inner._versions[KEY], acl="private")
+    seen: set[str] = set()
+
+    def look(_name: str) -> None:
+        seen.update(v.acl for k, v in inner._versions.items() if "/.ossfs/" in k)
+
+    conversions.world.store.before = look
+    assert (await conversions.convert(goal())).outcome is Outcome.CONVERTED
+    assert await inner.get_acl(KEY) == "private"
+    assert seen <= {"private"}
+
+
+async def test_an_acl_that_nobody_may_ask_for_keeps_nothing_from_being_done(
+    conversions: Conversions,
+) -> None:
+    await conversions.put(b"x")
+    store = conversions.world.store
+
+    def refuse(name: str) -> None:
+        if name == "get_acl":
+            raise AccessDenied("no")
+
+    store.before = refuse
+    assert (await conversions.convert(to_key(aes()))).outcome is Outcome.CONVERTED
 
 
 async def test_both_change_at_once(conversions: Conversions) -> None:

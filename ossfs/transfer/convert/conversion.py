@@ -11,6 +11,7 @@ import trio
 
 from ossfs.crypto.datakey import FAILED
 from ossfs.errors import (
+    AccessDenied,
     EntityTooLarge,
     IntegrityError,
     KeyUnavailable,
@@ -69,10 +70,11 @@ class Changed(Stale):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Job:
-    """One attempt: the version to replace and all its tags."""
+    """One attempt: the version to replace, all its tags, and the ACL that is its own, if any."""
 
     info: ObjectInfo
     tags: Mapping[str, str]
+    acl: str | None
     server: ServerEncryption | None
 
     @property
@@ -158,7 +160,12 @@ class Conversion:
         return result(outcome=Outcome.CONVERTED, work=work)
 
     async def _do(self, info: ObjectInfo, goal: Goal, work: Work) -> None:
-        job = _Job(info=info, tags=await self._tags_of(info), server=goal.server_for(info))
+        job = _Job(
+            info=info,
+            tags=await self._tags_of(info),
+            acl=await self._acl_of(info),
+            server=goal.server_for(info),
+        )
         if work is Work.CONTENT:
             assert isinstance(goal.client, Target | None)
             await self._change_content(job, goal.client)
@@ -195,7 +202,7 @@ class Conversion:
                     key,
                     file_type=old.file_type,
                     # It stands here too briefly for a class that charges for some time at least.
-                    options=replace(_options(info, carried), storage_class=_STANDARD),
+                    options=replace(_options(job, carried), storage_class=_STANDARD),
                 )
         finally:
             frozen.close()
@@ -227,7 +234,7 @@ class Conversion:
         try:
             await self._store.restate(
                 info.key,
-                replace(_options(info, carried), encryption=job.server),
+                replace(_options(job, carried), encryption=job.server),
                 if_match=info.etag,
             )
         except EntityTooLarge:
@@ -252,7 +259,12 @@ class Conversion:
             return False  # A copy would not tell of when the object was written.
         try:
             await self._store.copy(
-                info.key, key, if_match=info.etag, encryption=job.server, storage_class=_STANDARD
+                info.key,
+                key,
+                if_match=info.etag,
+                encryption=job.server,
+                storage_class=_STANDARD,
+                acl=job.acl,
             )
         except (EntityTooLarge, RefusedByServer):
             return False
@@ -268,7 +280,7 @@ class Conversion:
         except KeyUnavailable:
             version = None
         carried = Carried(metadata=with_times(info, info.metadata), tags=job.tags)
-        options = replace(_options(info, carried), encryption=job.server, storage_class=_STANDARD)
+        options = replace(_options(job, carried), encryption=job.server, storage_class=_STANDARD)
         source = StoredVersion(self._store, self._tools.sender.limits, info, version)
         await store_again(self._tools.sender, key, source, options)
 
@@ -298,6 +310,7 @@ class Conversion:
                     if_match=made.etag,
                     encryption=job.server,
                     storage_class=job.info.storage_class,
+                    acl=job.acl,
                 )
             except (EntityTooLarge, RefusedByServer):
                 return False
@@ -310,9 +323,11 @@ class Conversion:
 
     async def _stream_in_place(self, job: _Job, made: ObjectInfo) -> None:
         """The bytes of *made* through this machine, for what is too large for CopyObject."""
+        if job.acl is not None:
+            raise EntityTooLarge("it is too large for the copy that would keep an ACL of its own")
         tools = self._tools
         options = replace(
-            _options(made, Carried(metadata=made.metadata, tags=await self._tags_of(made))),
+            _options(job, Carried(metadata=made.metadata, tags=await self._tags_of(made))),
             encryption=job.server,
             storage_class=job.info.storage_class,
         )
@@ -330,6 +345,14 @@ class Conversion:
         if now != job.info or tags != job.tags:
             raise Changed("another client changed the object meanwhile")
 
+    async def _acl_of(self, info: ObjectInfo) -> str | None:
+        """The ACL that a new version must restate; None too where nobody may know it."""
+        try:
+            acl = await self._store.get_acl(info.key)
+        except (AccessDenied, RefusedByServer):
+            return None
+        return None if acl == "default" else acl
+
     async def _tags_of(self, info: ObjectInfo) -> dict[str, str]:
         return await self._store.get_tags(info.key) if info.tagging_count else {}
 
@@ -341,14 +364,16 @@ def _unbroken(info: ObjectInfo) -> trio.CancelScope:
     return trio.CancelScope(shield=info.size <= _SHORT)
 
 
-def _options(info: ObjectInfo, carried: Carried) -> PutOptions:
-    """Headers and tags of a new version in the place of *info*."""
+def _options(job: _Job, carried: Carried) -> PutOptions:
+    """Headers, tags and ACL of a new version in the place of the old one."""
+    info = job.info
     return PutOptions(
         metadata=carried.metadata,
         tags=carried.tags,
         storage_class=info.storage_class,
         content_type=info.content_type or "application/octet-stream",
         web_headers=info.web_headers,
+        acl=job.acl,
     )
 
 
