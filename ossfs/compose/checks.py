@@ -42,6 +42,8 @@ async def check_bucket(store: ObjectStore, where: Where) -> ServerEncryption | N
             f"no access to bucket {where.bucket}: {error}; the policy must allow oss:ListObjects"
         ) from error
     except StoreError as error:
+        if not error.status:
+            raise BucketError(f"no connection to {where.endpoint}: {error}") from error
         raise BucketError(f"{where.endpoint} does not answer as OSS does: {error}") from error
 
 

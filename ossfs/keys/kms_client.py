@@ -293,8 +293,11 @@ class KmsClient:
                 await response.aread()
                 return response
         except httpx.TransportError as exc:
-            # A certificate that is not accepted now will not be accepted in a second either.
-            may_pass = not isinstance(exc.__cause__, ssl.SSLCertVerificationError)
+            # A certificate or a version of TLS that is not accepted now will not be in a second.
+            may_pass = not (
+                isinstance(exc, httpx.UnsupportedProtocol)
+                or isinstance(exc.__cause__, ssl.SSLCertVerificationError)
+            )
             text = f"cannot reach the KMS at {self._url}: {exc}"
             raise KmsRefusal(text, code=UNREACHABLE, may_pass=may_pass) from exc
         raise self._silence(self._attempt_timeout)

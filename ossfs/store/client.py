@@ -130,7 +130,7 @@ class Client:
         try:
             response = await self._transport.handle_async_request(request)
             body = await body_of(response)
-        except (httpx.ConnectError, httpx.ConnectTimeout) as exc:
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol) as exc:
             raise _unreachable(exc) from exc
         except httpx.TimeoutException as exc:
             course.doubtful = True
@@ -196,7 +196,8 @@ class Client:
 
 
 def _unreachable(exc: httpx.TransportError) -> StoreError:
-    """A certificate that is not accepted today will not be accepted in a second either."""
-    if isinstance(exc.__cause__, ssl.SSLCertVerificationError):
+    """A certificate or a version of TLS that is not accepted now will not be in a second either."""
+    lasts = isinstance(exc, httpx.UnsupportedProtocol)
+    if lasts or isinstance(exc.__cause__, ssl.SSLCertVerificationError):
         return StoreError(str(exc))
     return Unavailable(f"cannot reach {exc}")

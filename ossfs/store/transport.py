@@ -24,7 +24,7 @@ import trio
 
 from ossfs.store.connection import Connection
 from ossfs.store.incoming import Incoming
-from ossfs.store.tls import client_context
+from ossfs.store.tls import certificate_advice, client_context, ending_advice, version_advice
 from ossfs.store.wire import PlainWire, TlsWire
 from ossfs.types import Buffer
 
@@ -166,10 +166,16 @@ class Transport(httpx.AsyncBaseTransport):
             agreed = True
         except ssl.SSLCertVerificationError as exc:
             raise httpx.ConnectError(
-                f"the certificate of {host} is not accepted: {exc.verify_message}"
+                f"the certificate of {host} is not accepted: {certificate_advice(exc)}"
             ) from exc
         except OSError as exc:
-            raise httpx.ConnectError(f"{host}: no TLS connection: {_reason(exc)}") from exc
+            advice = version_advice(exc, self._tls)
+            if advice:
+                raise httpx.UnsupportedProtocol(f"{host}: no TLS connection: {advice}") from exc
+            reason = _reason(exc)
+            if isinstance(exc, ConnectionResetError):
+                reason += ending_advice(self._tls)
+            raise httpx.ConnectError(f"{host}: no TLS connection: {reason}") from exc
         finally:
             if not agreed:
                 wire.close()

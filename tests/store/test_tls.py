@@ -106,16 +106,51 @@ async def test_tls_1_2_works_unless_it_is_ruled_out(
     assert await _ask(old, server.port) == b"x"
     await old.aclose()
     new = Transport(tls=client_context(minimum="1.3", ca_bundle=authority.bundle))
-    with pytest.raises(httpx.ConnectError, match="no TLS connection"):
+    with pytest.raises(httpx.ConnectError, match=r"perhaps it offers no TLS 1\.3 \(--tls-min\)"):
         await _ask(new, server.port)
+
+
+async def test_a_server_that_says_which_versions_it_refuses_is_not_asked_again(
+    background: trio.Nursery, tmp_path: Path
+) -> None:
+    authority = _authority(tmp_path / "a", "127.0.0.1")
+    authority.server.maximum_version = ssl.TLSVersion.TLSv1_2
+    asked = 0
+
+    async def refuse(stream: trio.SocketStream) -> None:
+        nonlocal asked
+        asked += 1
+        inbound, outbound = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = authority.server.wrap_bio(inbound, outbound, server_side=True)
+        with pytest.raises(ssl.SSLWantReadError):
+            tls.do_handshake()
+        inbound.write(await stream.receive_some())
+        with pytest.raises(ssl.SSLError, match="UNSUPPORTED_PROTOCOL"):
+            tls.do_handshake()
+        await stream.send_all(outbound.read())
+
+    listeners = await background.start(partial(trio.serve_tcp, refuse, 0, host="127.0.0.1"))
+    store = OssStore(
+        "bucket",
+        region="cn-hangzhou",
+        endpoint=f"https://127.0.0.1:{listeners[0].socket.getsockname()[1]}",
+        credentials=EnvironmentCredentials(
+            {"OSS_ACCESS_KEY_ID": "id", "OSS_ACCESS_KEY_SECRET": "secret"}
+        ),
+        tls=client_context(minimum="1.3", ca_bundle=authority.bundle),
+    )
+    with pytest.raises(StoreError, match=r"offers no TLS 1\.3 or newer, as --tls-min demands"):
+        await store.head(ObjectKey("a"))
+    assert asked == 1
+    await store.aclose()
 
 
 @pytest.mark.parametrize(
     ("named", "days", "trusted", "why"),
     [
-        ("127.0.0.1", 1, False, "self-signed certificate"),
+        ("127.0.0.1", 1, False, "self-signed certificate; --ca-bundle names a file"),
         ("127.0.0.2", 1, True, "IP address mismatch"),
-        ("127.0.0.1", -1, True, "certificate has expired"),
+        ("127.0.0.1", -1, True, "certificate has expired; or the clock"),
     ],
 )
 async def test_a_certificate_that_is_not_accepted_is_named_and_not_tried_again(
@@ -242,7 +277,7 @@ async def test_a_server_without_tls_is_refused_in_time(
 
     transport = Transport(tls=client_context())
     talking = await Scripted(talks).start(background)
-    with pytest.raises(httpx.ConnectError, match="no TLS connection"):
+    with pytest.raises(httpx.UnsupportedProtocol, match="does not speak TLS there"):
         await _ask(transport, talking.port)
     silent = await Scripted(waits).start(background)
     with pytest.raises(httpx.ConnectTimeout, match="10 s"):
