@@ -92,8 +92,21 @@ class Node:
     target: bytes | None = None
     """Target of a symbolic link, once read."""
 
-    content_lock: trio.Lock = field(default_factory=trio.Lock)
-    upload_lock: trio.Lock = field(default_factory=trio.Lock)
+    # Made when they are first asked for: most nodes of a huge directory are only looked at.
+    _content_lock: trio.Lock | None = None
+    _upload_lock: trio.Lock | None = None
+
+    @property
+    def content_lock(self) -> trio.Lock:
+        if self._content_lock is None:
+            self._content_lock = trio.Lock()
+        return self._content_lock
+
+    @property
+    def upload_lock(self) -> trio.Lock:
+        if self._upload_lock is None:
+            self._upload_lock = trio.Lock()
+        return self._upload_lock
 
     @property
     def kind(self) -> int:

@@ -26,6 +26,7 @@ class Tree:
         self._base = f"{prefix}/" if prefix else ""
         self._limit = limit
         self._next = ROOT_INO
+        self._next_sweep = 0
         self._nodes: dict[Ino, Node] = {}
         self.root = self.new("", root_attributes)
 
@@ -42,7 +43,21 @@ class Tree:
             node.folder = Folder()
         self._next = Ino(self._next + 1)
         self._nodes[node.ino] = node
+        if len(self._nodes) > self._limit and node.ino >= self._next_sweep:
+            self._sweep()
         return node
+
+    def _sweep(self) -> None:
+        """Drop nodes that nobody holds, those made first before others, an eighth of the limit.
+
+        What is held may exceed the limit, so the next sweep comes after as many new nodes.
+        """
+        share = max(1, self._limit // 8)
+        self._next_sweep = self._next + share
+        for node in list(self._nodes.values()):
+            if len(self._nodes) <= self._limit - share:
+                return
+            self.release(node)
 
     def get(self, ino: Ino) -> Node:
         """Raises StaleHandle for a number that is not (or no longer) known."""

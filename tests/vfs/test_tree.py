@@ -161,3 +161,24 @@ def test_what_is_attached_is_known_though_it_was_dropped_on_its_way() -> None:
     tree.release(node)
     tree.attach(tree.root, "g", node)
     assert tree.get(node.ino) is node
+
+
+def test_beyond_the_limit_nodes_that_nobody_holds_are_dropped_though_nobody_forgets_them() -> None:
+    tree = Tree("", DIRECTORY, limit=40)
+    held = tree.new("held", FILE)
+    tree.attach(tree.root, "held", held)
+    held.lookups = 1
+    for number in range(1000):
+        tree.attach(tree.root, f"{number}", tree.new(f"{number}", FILE))
+        assert len(tree) <= 46
+    assert tree.get(held.ino) is held
+    assert tree.root.entries().children["999"].attached
+
+
+def test_what_is_held_may_exceed_the_limit() -> None:
+    tree = Tree("", DIRECTORY, limit=40)
+    for number in range(100):
+        node = tree.new(f"{number}", FILE)
+        tree.attach(tree.root, node.name, node)
+        node.lookups = 1
+    assert len(tree) == 101
