@@ -125,11 +125,15 @@ def written(arguments: argparse.Namespace) -> Written:
         environ=os.environ,
         cwd=Path.cwd(),
         uid=os.geteuid(),
-        toml=_config_file(arguments.config),
+        toml=read_config(arguments.config),
     )
 
 
-def _config_file(named: str | None) -> tuple[Path, str] | None:
+def read_config(named: str | None) -> tuple[Path, str] | None:
+    """Path and text of the TOML file *named*, else of the first that is there; None without one.
+
+    Raises UsageError.
+    """
     for path in [Path(named).absolute()] if named else _default_files():
         try:
             file = private_file.read(path)

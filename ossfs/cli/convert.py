@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not url.startswith("oss://"):
         path = Path(url)
         url = object_url(path)
-        own, prefix = with_mount_place(path, own)
+        own, prefix = with_mount_place(path, own, config_is_named=bool(arguments.config))
     bucket, key = split_url(url)
     config = resolve_conversion(BucketUrl(bucket, ""), wanted, own)
     # Only a command that asks OSS needs this, which takes a while to load.

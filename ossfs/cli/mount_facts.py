@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from ossfs.cli.arguments import read_config
 from ossfs.cli.control import NobodyListens, Refused, ask
 from ossfs.cli.mount_state import states_of
 from ossfs.cli.mount_table import find_mount
@@ -41,11 +42,16 @@ def with_mount_facts(path: Path, own: Written) -> Written:
     return _behind(own, _facts(path, own))
 
 
-def with_mount_place(path: Path, own: Written) -> tuple[Written, str]:
-    """As `with_mount_facts`, and the mount's prefix. Raises CommandError: it does not answer."""
+def with_mount_place(path: Path, own: Written, *, config_is_named: bool) -> tuple[Written, str]:
+    """As `with_mount_facts`, and the mount's prefix; its TOML file, too, if we named none.
+
+    Raises CommandError: it does not answer. UsageError: the file cannot be read.
+    """
     facts = _facts(path, own)
     if "prefix" not in facts:
         raise CommandError(f"the mount of {path} does not answer: name the objects by oss://…")
+    if facts.get("config") and not config_is_named:
+        own = replace(own, toml=read_config(str(facts["config"])))
     return _behind(own, facts), str(facts["prefix"])
 
 

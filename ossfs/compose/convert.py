@@ -9,30 +9,24 @@ from pathlib import Path
 import trio
 
 from ossfs.compose.allocator import keep_freed_memory
-from ossfs.compose.checks import check_bucket, check_metadata_room
+from ossfs.compose.checks import check_bucket
 from ossfs.compose.clients import close, open_kms, open_store
+from ossfs.compose.goals import build_goals
 from ossfs.compose.process import forbid_dumps
 from ossfs.config.sections import ConversionConfig
-from ossfs.config.server_side import AskedOfServer
-from ossfs.errors import BucketError, CommandError, KeyProblem, NotFound, StoreError
+from ossfs.errors import BucketError, CommandError, NotFound, StoreError
 from ossfs.keys.base import MasterKey
 from ossfs.keys.keyring import Keyring
-from ossfs.keys.kms import KmsMasterKey
 from ossfs.keys.masters import load_masters
-from ossfs.keys.rsa import RsaMasterKey
-from ossfs.keys.symmetric import SymmetricMasterKey
 from ossfs.staging.area import StagingArea
 from ossfs.store.base import ObjectStore, ServerEncryption
 from ossfs.transfer.convert.conversion import Conversion, Tools
 from ossfs.transfer.convert.converter import Converter, Told, Totals
-from ossfs.transfer.convert.goal import STAYS, Goal, Stays, Target
 from ossfs.transfer.convert.workspace import Workspace
 from ossfs.transfer.limits import TransferLimits
 from ossfs.transfer.sending import Sender
 from ossfs.transfer.version import Integrity
 from ossfs.types import ObjectKey
-
-_KINDS = {"rsa": RsaMasterKey, "kms": KmsMasterKey, "aes": SymmetricMasterKey}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,9 +63,9 @@ async def _convert(config: ConversionConfig, run: Run) -> Totals:
         prefix = await _prefix(store, run)
         where = replace(config.where, prefix=prefix)
         rule = await check_bucket(store, where)
-        goal = await _goal(config, masters, prefix, dry_run=run.dry_run)
+        goals = await build_goals(config, masters, prefix, dry_run=run.dry_run)
         tools = _tools(config, store, masters, rule, prefix)
-        conversion = Conversion(tools, lambda _key: goal)
+        conversion = Conversion(tools, goals)
         converter = Converter(store, conversion, tools.workspace, jobs=run.jobs)
         await _run(converter, run, f"oss://{where.bucket}/{run.key}")
         return converter.totals
@@ -165,60 +159,3 @@ def _scratch(folder: Path) -> Path:
             f"{folder} cannot be made: {error.strerror}; choose another --state-dir"
         ) from error
     return folder
-
-
-# --- what is wanted ------------------------------------------------------------------------------
-
-
-async def _goal(
-    config: ConversionConfig, masters: list[MasterKey], prefix: str, *, dry_run: bool
-) -> Goal:
-    wanted, keys = config.wanted, config.keys
-    if wanted.by_policy:
-        asked = config.server_side.asked
-        server = STAYS if asked is None else _encryption(asked)
-        plain = keys.encrypt == "none"
-        client = None if plain else await _target(masters[0], prefix, dry_run)
-        return Goal(client=client, server=server)
-    return Goal(
-        client=await _client(config, masters, prefix, dry_run),
-        server=_encryption(wanted.sse) if wanted.changes_sse else STAYS,
-    )
-
-
-async def _client(
-    config: ConversionConfig, masters: list[MasterKey], prefix: str, dry_run: bool
-) -> Target | Stays | None:
-    wanted = config.wanted
-    if not wanted.changes_client:
-        return STAYS
-    if wanted.encrypt == "none":
-        return None
-    for master in masters:
-        if wanted.key in {"", master.name} and (
-            not wanted.encrypt or isinstance(master, _KINDS[wanted.encrypt])
-        ):
-            return await _target(master, prefix, dry_run)
-    named = f" named {wanted.key}" if wanted.key else ""
-    known = ", ".join(master.name for master in masters) or "none"
-    raise KeyProblem(f"--to: there is no {wanted.encrypt or 'key'}{named}; keys here: {known}")
-
-
-async def _target(master: MasterKey, prefix: str, dry_run: bool) -> Target:
-    """Raises KeyProblem, UsageError where it could not encrypt every object or read it back."""
-    if not master.can_unwrap:
-        raise KeyProblem(
-            f"{master.name} is a public key: a conversion reads back what it writes, "
-            "which takes the private one"
-        )
-    if isinstance(master, KmsMasterKey):
-        await master.check(writes=not dry_run)
-    target = Target(master)
-    check_metadata_room([master], prefix)
-    return target
-
-
-def _encryption(asked: AskedOfServer | None) -> ServerEncryption | None:
-    if asked is None:
-        return None
-    return ServerEncryption(algorithm=asked.algorithm, key_id=asked.key_id or None)

@@ -113,6 +113,7 @@ def _facts(config: MountConfig) -> dict[str, object]:
         "tls_min": connection.tls_min,
         "ca_bundle": str(connection.ca_bundle or ""),
         "credentials_file": str(connection.credentials_file or ""),
+        "config": str(config.config_file or ""),
         "encrypt": keys.encrypt,
         "rsa_key": [str(path) for path in keys.rsa_keys],
         "rsa_padding": keys.rsa_padding,

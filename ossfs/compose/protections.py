@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from ossfs.config.policies import Rule
-from ossfs.config.sections import MountConfig
+from ossfs.config.sections import ConversionConfig, MountConfig
 from ossfs.config.server_side import AskedOfServer
 from ossfs.errors import KeyProblem
 from ossfs.keys.base import MasterKey
@@ -35,7 +35,7 @@ class Writers:
         return tuple({id(key): key for key in named if key is not None}.values())
 
 
-def choose_writers(config: MountConfig, keyring: Keyring) -> Writers:
+def choose_writers(config: MountConfig | ConversionConfig, keyring: Keyring) -> Writers:
     """Raises KeyProblem for a rule whose key is not there or does not fit."""
     default = keyring.writer if config.keys.encrypt != "none" else None
     by_rule = tuple((rule, _for_rule(rule, keyring, default)) for rule in config.policies)

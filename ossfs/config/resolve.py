@@ -67,6 +67,7 @@ def resolve_mount(url: BucketUrl, mountpoint: Path, written: Written) -> MountCo
     check_rules(file.rules, integrity=keys.integrity)
     transfer = _transfer(_section(Transfer, settings, written))
     return MountConfig(
+        config_file=written.toml[0] if written.toml else None,
         mountpoint=mountpoint,
         where=where,
         connection=connection,

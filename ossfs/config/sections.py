@@ -417,9 +417,10 @@ class Log:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MountConfig:
     """Everything a mount is built from; mountpoint is absolute; policies: rules by path, as
-    written.
+    written; config_file: the TOML file that was read.
     """
 
+    config_file: Path | None = field(default=None, compare=False)
     mountpoint: Path
     where: Where
     connection: Connection

@@ -226,6 +226,29 @@ def test_one_key_of_the_kms_to_another(
     assert {key: server.object_bytes(BUCKET, key) for key in contents} == contents
 
 
+def test_each_path_becomes_what_the_configuration_says_of_it(
+    server: RunningServer, keys: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("letters/a", "letters/old/b", "public/c", "other"):
+        put(server, f"team/{name}", name.encode())
+    config = tmp_path / "config.toml"
+    config.write_text(
+        'rsa-key = ["a.pem", "b.pem"]\nsse = "AES256"\n'
+        '[[policy]]\nglob = "letters"\nkey = "b.pem"\nsse = "none"\n'
+        '[[policy]]\nglob = "/letters/old"\nkey = "a.pem"\n'
+        '[[policy]]\nglob = "public"\nencrypt = "none"\n'
+    )
+    words = (f"oss://{BUCKET}/team/", "--to", "policy", "--config", str(config))
+    assert objects(converted(capsys, *words)) == [4, 0, 0, 0]
+    assert crypto_client(server, 1).get_object("team/letters/a").read() == b"letters/a"
+    assert crypto_client(server, 0).get_object("team/letters/old/b").read() == b"letters/old/b"
+    public = plain_client(server).get_object("team/public/c")
+    assert public.read() == b"public/c"
+    assert public.headers["x-oss-server-side-encryption"] == "AES256"
+    assert crypto_client(server, 0).get_object("team/other").read() == b"other"
+    assert objects(converted(capsys, *words)) == [0, 4, 0, 0]
+
+
 def command(*words: str) -> "subprocess.Popen[str]":
     code = str(Path(ossfs.__file__).parents[1])
     return subprocess.Popen(

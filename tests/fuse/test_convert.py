@@ -54,6 +54,8 @@ def test_a_directory_of_a_live_mount_is_converted_and_the_mount_sees_it(
         held.read(3)
         words = (str(folder), "--to", "key=new.pem", f"--rsa-key={new}")
         assert converted(one, *words) == [3, 0, 1, 0]
+        # What the kernel still has of the old version is right; the rest is gone.
+        os.posix_fadvise(held.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         with pytest.raises(OSError, match="Stale"):
             os.preadv(held.fileno(), [bytearray(4000)], len(CONTENT) - 4000)
     assert converted(one, *words) == [0, 3, 1, 0]
@@ -97,3 +99,19 @@ def test_stat_and_ls_tell_of_paths_what_oss_says(mount: MakeMount, bucket: Bucke
     listed = ossfs(one, "ls", str(one.path), "--json")
     (found,) = [json.loads(line) for line in listed.stdout.splitlines()]
     assert (found["url"], found["encryption"]) == (f"oss://{bucket.name}/p/f", "client+server")
+
+
+def test_the_rules_by_path_of_a_mount_hold_for_what_is_there_already(
+    mount: MakeMount, bucket: Bucket, place: Place
+) -> None:
+    bucket.put("team/d/open/f", b"open")
+    bucket.put("team/d/f", b"closed")
+    config = place.new_folder("config") / "config.toml"
+    config.write_text('[[policy]]\nglob = "open"\nencrypt = "none"\nsse = "AES256"\n')
+    one = mount(bucket, f"--config={config}", prefix="team")
+    assert converted(one, str(one.path / "d"), "--to", "policy") == [2, 0, 0, 0]
+    kinds = [
+        os.getxattr(one.path / "d" / name, "user.ossfs.encryption") for name in ("f", "open/f")
+    ]
+    assert kinds == [b"client", b"server"]
+    assert (one.path / "d/f").read_bytes() == b"closed"
