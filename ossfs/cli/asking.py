@@ -3,8 +3,6 @@
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
-import trio
-
 from ossfs.config.address import BucketUrl
 from ossfs.config.resolve import Written, resolve_service
 from ossfs.errors import BucketError, CommandError, NoSuchBucket, NotFound, StoreError
@@ -25,6 +23,7 @@ def ask_bucket(
     where, connection = resolve_service(BucketUrl(bucket, ""), own)
     # Only a command that asks OSS needs the client, which takes a while to load.
     from ossfs.compose.clients import close, open_store  # noqa: PLC0415
+    from ossfs.compose.process import run_loop  # noqa: PLC0415
 
     async def ask() -> T:
         store = open_store(where, connection)
@@ -34,12 +33,7 @@ def ask_bucket(
             await close(store)
 
     try:
-        return trio.run(ask)
-    except BaseExceptionGroup as group:
-        # Ctrl-C while several things are under way.
-        if group.subgroup(KeyboardInterrupt):
-            raise KeyboardInterrupt from None
-        raise
+        return run_loop(ask)
     except NoSuchBucket as error:
         raise BucketError(f"{url}: {error}") from error
     except NotFound:

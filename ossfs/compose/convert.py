@@ -12,7 +12,7 @@ from ossfs.compose.allocator import keep_freed_memory
 from ossfs.compose.checks import check_bucket
 from ossfs.compose.clients import close, open_kms, open_store
 from ossfs.compose.goals import build_goals
-from ossfs.compose.process import forbid_dumps
+from ossfs.compose.process import forbid_dumps, run_loop
 from ossfs.config.sections import ConversionConfig
 from ossfs.errors import BucketError, CommandError, NotFound, StoreError
 from ossfs.keys.base import MasterKey
@@ -50,7 +50,7 @@ def run_conversion(config: ConversionConfig, run: Run) -> Totals:
     """Convert until it is done, or until SIGINT or SIGTERM. Raises CommandError."""
     forbid_dumps()
     keep_freed_memory()
-    return trio.run(_convert, config, run)
+    return run_loop(_convert, config, run)
 
 
 async def _convert(config: ConversionConfig, run: Run) -> Totals:
