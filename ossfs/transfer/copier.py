@@ -22,6 +22,7 @@ from ossfs.format import attributes as attribute_headers
 from ossfs.format.attributes import Attributes
 from ossfs.store.base import ObjectInfo, PutOptions
 from ossfs.store.rules import REFUSED_ENVELOPE, is_client_encrypted
+from ossfs.transfer.acl import own_acl
 from ossfs.transfer.opener import Opener
 from ossfs.transfer.protection import ServerChoice, is_as_asked
 from ossfs.transfer.restoring import StoredVersion, store_again
@@ -87,9 +88,9 @@ class Copier:
         OSS refuses to change the headers of a client-side encrypted object, and replacing them
         without the envelope would lose the data; so attributes that do not fit into object tags
         take a new version of the same ciphertext. tags: its whole tag set; choice: of server-side
-        encryption, None: as it is now. Every chunk is checked on the way where there are tags to
-        check it; right before the new version becomes visible the object must still be *info*.
-        Returns what HEAD would say.
+        encryption, None: as it is now, and an ACL of the object's own goes; else that stays. Every
+        chunk is checked on the way where there are tags to check it; right before the new version
+        becomes visible the object must still be *info*. Returns what HEAD would say.
 
         Raises FileTooLarge (above *limit* bytes, if it is not None), NoAttributeRoom, Stale,
         StoreError, and what opening the object raises.
@@ -106,6 +107,7 @@ class Copier:
             metadata=kept | attribute_headers.to_metadata(attributes),
             tags=tags,
             encryption=info.encryption if choice is None else choice.encryption,
+            acl=None if choice is None else await own_acl(self._sender.store, info),
         )
         store = self._sender.store
 
@@ -125,9 +127,9 @@ class Copier:
         """Have OSS encrypt the version *info* as chosen, by a copy of the object onto itself.
 
         Everything else stays, its tags too; an object that carries no times gets those of
-        *attributes*, since Last-Modified moves. An ACL of the object's own is not carried. Returns
-        what HEAD says then; None where OSS does not do it, since the object is client-side
-        encrypted or too large for a copy: `reupload` does. Raises NotFound, Stale, StoreError.
+        *attributes*, since Last-Modified moves. Returns what HEAD says then; None where OSS does
+        not do it, since the object is client-side encrypted or too large for a copy: `reupload`
+        does. Raises NotFound, Stale, StoreError.
         """
         if is_client_encrypted(info.metadata):
             return None
@@ -137,6 +139,7 @@ class Copier:
             _options(info),
             metadata={name: times[name] for name in ("atime", "mtime")} | dict(info.metadata),
             encryption=choice.encryption,
+            acl=await own_acl(store, info),
         )
         failure: StoreError | None = None
         try:

@@ -11,7 +11,6 @@ import trio
 
 from ossfs.crypto.datakey import FAILED
 from ossfs.errors import (
-    AccessDenied,
     EntityTooLarge,
     IntegrityError,
     KeyUnavailable,
@@ -26,6 +25,7 @@ from ossfs.format.contents import Own, Plain, classify, same_content
 from ossfs.keys.keyring import Keyring
 from ossfs.staging import StagingArea
 from ossfs.store.base import ObjectInfo, ObjectStore, PutOptions, ServerEncryption
+from ossfs.transfer.acl import own_acl
 from ossfs.transfer.convert.carried import Carried, with_other_content, with_times
 from ossfs.transfer.convert.goal import Goal, Goals, Target, Work, is_special
 from ossfs.transfer.convert.plaintext import Plaintext
@@ -163,7 +163,7 @@ class Conversion:
         job = _Job(
             info=info,
             tags=await self._tags_of(info),
-            acl=await self._acl_of(info),
+            acl=await own_acl(self._store, info),
             server=goal.server_for(info),
         )
         if work is Work.CONTENT:
@@ -344,14 +344,6 @@ class Conversion:
         now = await self._store.head(job.key)
         if now != job.info or tags != job.tags:
             raise Changed("another client changed the object meanwhile")
-
-    async def _acl_of(self, info: ObjectInfo) -> str | None:
-        """The ACL that a new version must restate; None too where nobody may know it."""
-        try:
-            acl = await self._store.get_acl(info.key)
-        except (AccessDenied, RefusedByServer):
-            return None
-        return None if acl == "default" else acl
 
     async def _tags_of(self, info: ObjectInfo) -> dict[str, str]:
         return await self._store.get_tags(info.key) if info.tagging_count else {}
