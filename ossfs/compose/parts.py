@@ -69,7 +69,7 @@ def build_filesystem(
             policy=policy,
             opener=opener,
             copier=Copier(sender, opener),
-            staging=StagingArea(state_of(config).scratch, share),
+            staging=StagingArea(state_of(config).scratch, share, spawn=spawn),
             key_name=lambda envelope: _key_name(keyring, envelope),
             spawn=spawn,
         ),

@@ -14,39 +14,68 @@ import os
 from typing import final
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import GCM
 
 from ossfs.crypto.datakey import FAILED
 from ossfs.errors import IntegrityError
 from ossfs.types import Buffer
 
 NONCE_BYTES = 12
-SEAL_OVERHEAD = NONCE_BYTES + 16
+_TAG_BYTES = 16
+_KEY_BYTES = 32
+SEAL_OVERHEAD = NONCE_BYTES + _TAG_BYTES
 
 
 @final
 class ScratchCipher:
-    """AES-256-GCM under a key of its own; *file_id* tells scratch files apart."""
+    """AES-256-GCM under a key of its own; *file_id* tells scratch files apart.
 
-    __slots__ = ("_file_id", "_gcm")
+    Threads may share one.
+    """
+
+    __slots__ = ("_algorithm", "_file_id")
 
     def __init__(self, file_id: bytes) -> None:
-        self._gcm = AESGCM(AESGCM.generate_key(256))
+        self._algorithm = AES(os.urandom(_KEY_BYTES))
         self._file_id = file_id
 
-    def seal(self, serial: int, data: Buffer) -> bytes:
+    def seal(self, serial: int, data: Buffer) -> bytearray:
         """*data* of the write number *serial*, sealed; two calls never give the same bytes."""
-        nonce = os.urandom(NONCE_BYTES)
-        return nonce + self._gcm.encrypt(nonce, data, self._bound(serial))
+        sealed = bytearray(len(data) + SEAL_OVERHEAD)
+        self.seal_into(serial, data, memoryview(sealed))
+        return sealed
 
-    def open(self, serial: int, sealed: Buffer) -> bytes:
+    def seal_into(self, serial: int, data: Buffer, out: memoryview) -> None:
+        """As `seal`, into *out*, which has SEAL_OVERHEAD bytes more than *data*."""
+        nonce = os.urandom(NONCE_BYTES)
+        context = Cipher(self._algorithm, GCM(nonce)).encryptor()
+        context.authenticate_additional_data(self._bound(serial))
+        context.update_into(data, out[NONCE_BYTES : NONCE_BYTES + len(data)])
+        context.finalize()
+        out[:NONCE_BYTES] = nonce
+        out[NONCE_BYTES + len(data) :] = context.tag
+
+    def open(self, serial: int, sealed: Buffer) -> bytearray:
         """The data of that write. Raises IntegrityError unless `seal` made *sealed* for it."""
+        data = bytearray(max(0, len(sealed) - SEAL_OVERHEAD))
+        self.open_into(serial, sealed, memoryview(data))
+        return data
+
+    def open_into(self, serial: int, sealed: Buffer, out: memoryview) -> None:
+        """As `open`, into *out*, which is as long as the data and holds zeros after an error."""
         view = memoryview(sealed)
-        if len(view) < SEAL_OVERHEAD:
+        if len(view) != len(out) + SEAL_OVERHEAD:
             raise IntegrityError(FAILED)
+        mode = GCM(bytes(view[:NONCE_BYTES]), bytes(view[-_TAG_BYTES:]))
+        context = Cipher(self._algorithm, mode).decryptor()
+        context.authenticate_additional_data(self._bound(serial))
+        context.update_into(view[NONCE_BYTES:-_TAG_BYTES], out)
         try:
-            return self._gcm.decrypt(view[:NONCE_BYTES], view[NONCE_BYTES:], self._bound(serial))
+            context.finalize()
         except InvalidTag:
+            out[:] = bytes(len(out))
             raise IntegrityError(FAILED) from None
 
     def _bound(self, serial: int) -> bytes:

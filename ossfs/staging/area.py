@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import final
 
-from ossfs.staging.blocks import BLOCK, BlockPool, Budget
+from ossfs.staging.blocks import BLOCK, BlockPool, Budget, Spawn
 from ossfs.staging.scratch import ScratchFile
 from ossfs.staging.staged import StagedFile
 
-_PER_FILE = 4 * 1024 * 1024
+_PER_FILE = 8 * 1024 * 1024
 
 
 @final
@@ -15,13 +15,15 @@ class StagingArea:
     """Makes staged files and limits the memory that all of them take.
 
     directory: where scratch files (without names, encrypted) take what does not fit; it must exist.
-    memory: bytes of content that all files together keep in memory; one file keeps 4 MiB at most.
-    A single write may exceed either by its own length. Belongs to the thread of the event loop.
+    memory: bytes of content that all files together keep in memory; one file keeps 8 MiB at most.
+    A single write may exceed either by its own length. spawn: starts a task; with it, files are
+    spilled by threads while they are written, ahead of need. Belongs to the thread of the event
+    loop.
     """
 
-    def __init__(self, directory: Path, memory: int) -> None:
+    def __init__(self, directory: Path, memory: int, *, spawn: Spawn | None = None) -> None:
         self._directory = directory
-        self._budget = Budget(per_file=_PER_FILE, total=memory)
+        self._budget = Budget(per_file=_PER_FILE, total=memory, spawn=spawn)
 
     @property
     def memory_bytes(self) -> int:

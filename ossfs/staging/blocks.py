@@ -1,23 +1,41 @@
 """Blocks of one staged file, in memory or in the scratch file, which its snapshots share."""
 
+import logging
 from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import islice
 from typing import final
 
+import trio
+
+from ossfs.errors import OssfsError, StagingFull
 from ossfs.staging.scratch import ScratchFile
 from ossfs.types import Buffer
 
-BLOCK = 64 * 1024
+BLOCK = 256 * 1024
 """Bytes of a block: what is copied on write, spilled and encrypted as one."""
 
+FULL_SPILL = 8
+"""Blocks that go to the scratch file together: long enough for the disk, short for a thread."""
+
 _NO_SLOT = -1
+_WRITERS = 2
+"""Threads that write to scratch files at a time."""
+
+Spawn = Callable[..., object]
+"""Starts an async function with its arguments in a nursery that outlives the staged files."""
+
+log = logging.getLogger(__name__)
 
 
 @final
 class Block:
     """Content of one block, at most BLOCK bytes; what lies behind its length reads as zeros.
 
-    owners: the staged file and each snapshot that refers to it; only a block with one owner is ever
-    written, which the staged file does. content: None while the block is in the scratch file.
+    owners: the staged file, each snapshot that refers to it, and whoever is writing it to the
+    scratch file; only a block with one owner is ever written, which the staged file does. content:
+    None while the block is in the scratch file.
     """
 
     __slots__ = ("content", "length", "owners", "serial", "slot")
@@ -30,18 +48,39 @@ class Block:
         self.serial = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Spill:
+    """Blocks on their way to the scratch file."""
+
+    blocks: list[Block]
+    contents: list[bytearray]
+    serials: list[int]
+    slots: list[int]
+
+
 @final
 class Budget:
     """Bytes that the staged files of one area hold in memory and on disk, and who gives way.
 
-    per_file: how much of one file stays in memory; total: of all files together.
+    per_file: how much of one file stays in memory; total: of all files together; spawn: None if
+    files are to be spilled only while somebody writes to them.
     """
 
-    __slots__ = ("_holders", "memory_bytes", "per_file", "scratch_bytes", "total")
+    __slots__ = (
+        "_holders",
+        "memory_bytes",
+        "per_file",
+        "scratch_bytes",
+        "spawn",
+        "threads",
+        "total",
+    )
 
-    def __init__(self, *, per_file: int, total: int) -> None:
+    def __init__(self, *, per_file: int, total: int, spawn: Spawn | None = None) -> None:
         self.per_file = min(per_file, total)
         self.total = total
+        self.spawn = spawn
+        self.threads = trio.CapacityLimiter(_WRITERS)
         self.memory_bytes = 0
         self.scratch_bytes = 0
         self._holders: OrderedDict[BlockPool, None] = OrderedDict()
@@ -54,11 +93,12 @@ class Budget:
         """
         self._holders[pool] = None
         self._holders.move_to_end(pool)
-        while pool.memory_bytes + incoming > self.per_file and pool.spill_oldest():
-            pass
-        while self.memory_bytes + incoming > self.total:
+        while (excess := pool.memory_bytes + incoming - self.per_file) > 0:
+            if not pool.spill_oldest(excess):
+                break
+        while (excess := self.memory_bytes + incoming - self.total) > 0:
             holder = next(iter(self._holders))
-            if not holder.spill_oldest():
+            if not holder.spill_oldest(excess):
                 if holder is pool:
                     return
                 del self._holders[holder]
@@ -80,7 +120,16 @@ class BlockPool:
     is read.
     """
 
-    __slots__ = ("_budget", "_resident", "_scratch", "_serial", "_users", "memory_bytes")
+    __slots__ = (
+        "_budget",
+        "_progress",
+        "_resident",
+        "_scratch",
+        "_serial",
+        "_users",
+        "_writing",
+        "memory_bytes",
+    )
 
     def __init__(self, scratch: ScratchFile, budget: Budget) -> None:
         self._scratch = scratch
@@ -88,6 +137,8 @@ class BlockPool:
         self._resident: OrderedDict[Block, None] = OrderedDict()
         self._serial = 0
         self._users = 0
+        self._writing = False
+        self._progress = trio.Event()
         self.memory_bytes = 0
 
     def enter(self) -> None:
@@ -104,6 +155,20 @@ class BlockPool:
     def make_room(self, incoming: int) -> None:
         """See Budget.make_room."""
         self._budget.make_room(self, incoming)
+
+    async def settle(self, incoming: int) -> None:
+        """Wait as long as blocks that are on their way to the scratch file would make room for
+        *incoming* bytes.
+        """
+        while self._writing and self.memory_bytes + incoming > self._budget.per_file:
+            await self._progress.wait()
+
+    def write_behind(self) -> None:
+        """Begin to spill in a thread, if half of what the file may keep in memory is taken."""
+        if self._budget.spawn is not None and not self._writing and self._is_half_full():
+            self._writing = True
+            self.enter()
+            self._budget.spawn(self._write_behind)
 
     def new(self, content: bytearray) -> Block:
         """A block in memory with one owner."""
@@ -131,7 +196,7 @@ class BlockPool:
         """
         content = block.content
         if content is None:
-            content = bytearray(self.read(block))
+            content = self._scratch.read(block.slot, block.serial, block.length)
             self.put(block, content)
         return content
 
@@ -141,6 +206,23 @@ class BlockPool:
         if content is not None:
             return content
         return self._scratch.read(block.slot, block.serial, block.length)
+
+    def read_into(self, blocks: list[Block], out: memoryview) -> int:
+        """Fill *out* with the content of full *blocks*, of the first and of those behind it that
+        follow one another in the scratch file as well; returns how many. Raises IntegrityError.
+        """
+        first = blocks[0]
+        content = first.content
+        if content is not None:
+            out[:BLOCK] = content
+            return 1
+        serials = [first.serial]
+        for number, block in enumerate(blocks[1:], 1):
+            if block.content is not None or block.slot != first.slot + number:
+                break
+            serials.append(block.serial)
+        self._scratch.read_into(first.slot, serials, out[: len(serials) * BLOCK])
+        return len(serials)
 
     def release(self, block: Block) -> None:
         """One owner less; the last one frees memory or slot."""
@@ -153,24 +235,93 @@ class BlockPool:
             del self._resident[block]
             self._account(-block.length)
 
-    def spill_oldest(self) -> bool:
-        """Move the least recently written block to the scratch file; False if none is in memory.
+    def spill_oldest(self, wanted: int) -> bool:
+        """Move the least recently written blocks to the scratch file, about *wanted* bytes or a
+        full spill; False if none is in memory.
 
-        Raises StagingFull; the block then stays in memory.
+        Raises StagingFull if there is no room for a single one; they then stay in memory.
         """
-        block = next(iter(self._resident), None)
-        if block is None:
+        count = min(-(-wanted // BLOCK), FULL_SPILL)
+        try:
+            return self._spill(count)
+        except StagingFull:
+            if count == 1:
+                raise
+            return self._spill(1)
+
+    def _spill(self, count: int) -> bool:
+        spill = self._begin(count)
+        if spill is None:
             return False
-        assert block.content is not None
-        self._serial += 1
-        slot = self._scratch.write(self._serial, block.content)
-        block.serial = self._serial
-        block.slot = slot
-        block.content = None
-        del self._resident[block]
-        self._account(-block.length)
-        self._budget.scratch_bytes += self._scratch.slot_bytes
+        written = False
+        try:
+            self._scratch.write(spill.slots, spill.serials, spill.contents)
+            written = True
+        finally:
+            self._finish(spill, written=written)
         return True
+
+    def _is_half_full(self) -> bool:
+        return self.memory_bytes > self._budget.per_file // 2
+
+    async def _write_behind(self) -> None:
+        try:
+            while self._is_half_full() and (spill := self._begin(FULL_SPILL)) is not None:
+                written = False
+                try:
+                    await trio.to_thread.run_sync(
+                        self._scratch.write,
+                        spill.slots,
+                        spill.serials,
+                        spill.contents,
+                        limiter=self._budget.threads,
+                    )
+                    written = True
+                finally:
+                    self._finish(spill, written=written)
+                    self._progress.set()
+                    self._progress = trio.Event()
+        except OssfsError as error:
+            # Nothing is lost, and whoever writes next meets the same error.
+            log.debug("staged content stays in memory: %s", error)
+        finally:
+            self._writing = False
+            self._progress.set()
+            self._progress = trio.Event()
+            self.leave()
+
+    def _begin(self, count: int) -> _Spill | None:
+        """The oldest *count* blocks, which nobody changes any more until `_finish`."""
+        blocks = list(islice(self._resident, count))
+        if not blocks:
+            return None
+        slots = self._scratch.reserve(len(blocks))
+        contents: list[bytearray] = []
+        for block in blocks:
+            assert block.content is not None
+            contents.append(block.content)
+            block.owners += 1
+            del self._resident[block]
+        serials = list(range(self._serial + 1, self._serial + 1 + len(blocks)))
+        self._serial += len(blocks)
+        return _Spill(blocks, contents, serials, slots)
+
+    def _finish(self, spill: _Spill, *, written: bool) -> None:
+        """Let the content go if it was *written*, else have the blocks where they were."""
+        for block, serial, slot in reversed(
+            list(zip(spill.blocks, spill.serials, spill.slots, strict=True))
+        ):
+            if written:
+                block.serial = serial
+                block.slot = slot
+                block.content = None
+                self._account(-block.length)
+                self._budget.scratch_bytes += self._scratch.slot_bytes
+            else:
+                self._scratch.free(slot)
+                self._resident[block] = None
+                self._resident.move_to_end(block, last=False)
+            self.release(block)
 
     def _free_slot(self, block: Block) -> None:
         if block.slot != _NO_SLOT:

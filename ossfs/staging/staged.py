@@ -52,9 +52,27 @@ class FrozenFile:
         if self._closed or offset + len(out) > self._size:
             raise ValueError("the snapshot is closed or shorter")
         position = 0
-        for piece in _pieces(self._pool, self._table, offset, offset + len(out)):
-            out[position : position + len(piece)] = piece
-            position += len(piece)
+        while position < len(out):
+            run = self._full_blocks(offset + position, len(out) - position)
+            if run:
+                position += BLOCK * self._pool.read_into(run, out[position:])
+                continue
+            number = (offset + position) // BLOCK
+            end = min(offset + len(out), (number + 1) * BLOCK)
+            for piece in _pieces(self._pool, self._table, offset + position, end):
+                out[position : position + len(piece)] = piece
+                position += len(piece)
+
+    def _full_blocks(self, offset: int, length: int) -> list[Block]:
+        """The blocks without holes that [offset, offset + length) begins with, wholly in it."""
+        number, start = divmod(offset, BLOCK)
+        found: list[Block] = []
+        while not start and (len(found) + 1) * BLOCK <= length:
+            block = self._table.get(number + len(found))
+            if block is None or block.length != BLOCK:
+                break
+            found.append(block)
+        return found
 
     def close(self) -> None:
         """Give up what only this snapshot refers to; a second call does nothing."""
@@ -97,6 +115,12 @@ class StagedFile:
         self._check_open()
         return _read(self._pool, self._table, offset, min(offset + length, self._size))
 
+    async def settle(self, incoming: int) -> None:
+        """Wait until a write of *incoming* bytes need not wait for the scratch file itself, if a
+        thread is at it. The file may be another one afterwards.
+        """
+        await self._pool.settle(incoming)
+
     def pwrite(self, offset: int, data: Buffer) -> None:
         """Put *data* at *offset*; a gap behind the end becomes a hole.
 
@@ -121,6 +145,7 @@ class StagedFile:
             start = max(offset - begin, 0)
             self._write_block(number, start, view[begin + start - offset : begin + BLOCK - offset])
         self._size = max(self._size, end)
+        self._pool.write_behind()
 
     def truncate(self, size: int) -> None:
         """Cut the content off at *size*, or let it grow by a hole. Raises IntegrityError."""

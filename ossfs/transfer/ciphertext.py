@@ -17,15 +17,23 @@ import fastcrc
 import trio
 
 from ossfs.crypto.body import BodyCipher
-from ossfs.crypto.tags import ChunkTagger, chunk_size
+from ossfs.crypto.tags import TAG_BYTES, ChunkTagger, chunk_size
+from ossfs.store.crc64 import combine
 from ossfs.transfer.limits import TransferLimits
+from ossfs.transfer.parallel import for_each
 from ossfs.types import Buffer
 
-_SLICE = 1 << 20
+_SLICE = 1 << 18
 """A multiple of every chunk size; short enough that the interpreter lock is not held for long."""
 
-_SPAN = 16 << 20
+_SPAN = 8 << 20
 """Bytes of pass 1 in one thread call; between two of them an upload can be cancelled."""
+
+SCANNED_AT_ONCE = 2
+"""Spans that one upload works on side by side; more would keep other files from the processors."""
+
+SCAN_BYTES = 2 * SCANNED_AT_ONCE * _SLICE
+"""Memory that pass 1 takes if it does not keep what it makes."""
 
 
 class Content(Protocol):
@@ -102,11 +110,23 @@ class StoredForm:
         """Pass 1. keep: hold the stored bytes in memory until the object goes away."""
         if keep:
             self._kept = bytearray(self.size)
-        scratch = bytearray(0 if keep else min(_SLICE, self.size))
-        for start in range(0, self.size, _SPAN):
-            end = min(start + _SPAN, self.size)
-            await self._limits.compute(end - start, partial(self._scan, start, end, scratch))
+        if self._tagger is not None:
+            self._tags = bytearray(-(-self.size // self._chunk) * TAG_BYTES)
+        spans = [(start, min(start + _SPAN, self.size)) for start in range(0, self.size, _SPAN)]
+        sums: dict[int, tuple[int, int]] = {}
+
+        async def scan_span(span: tuple[int, int]) -> None:
+            start, end = span
+            crc64 = await self._limits.compute(end - start, partial(self._scan, start, end))
+            sums[start] = crc64, end - start
             await trio.lowlevel.checkpoint()
+
+        if len(spans) > 1:
+            await for_each(spans, scan_span, limit=SCANNED_AT_ONCE)
+        elif spans:
+            await scan_span(spans[0])
+        for _, (crc64, length) in sorted(sums.items()):
+            self._crc64 = combine(self._crc64, crc64, length)
 
     @asynccontextmanager
     async def piece(self, offset: int, length: int) -> AsyncIterator[Buffer]:
@@ -119,20 +139,31 @@ class StoredForm:
         await self._limits.compute(length, partial(self._encrypt_all, offset, buffer))
         yield memoryview(buffer).toreadonly()
 
-    def _scan(self, start: int, end: int, scratch: bytearray) -> None:
+    def _scan(self, start: int, end: int) -> int:
+        """Tag the bytes [start, end) as they will be stored, and return their CRC64."""
         plain = self._plain_buffer(end - start)
+        scratch = memoryview(bytearray(0 if self._kept is not None else min(_SLICE, end - start)))
+        crc64 = 0
         for offset in range(start, end, _SLICE):
             length = min(_SLICE, end - offset)
             if self._kept is not None:
                 out = memoryview(self._kept)[offset : offset + length]
             else:
-                out = memoryview(scratch)[:length]
+                out = scratch[:length]
             self._encrypt(offset, plain, out)
-            self._crc64 = fastcrc.crc64.xz(out, self._crc64)
-            if self._tagger is not None:
-                for begin in range(0, length, self._chunk):
-                    index = (offset + begin) // self._chunk
-                    self._tags += self._tagger.tag(index, out[begin : begin + self._chunk])
+            crc64 = fastcrc.crc64.xz(out, crc64)
+            self._tag(offset, out)
+        return crc64
+
+    def _tag(self, offset: int, stored: memoryview) -> None:
+        if self._tagger is None:
+            return
+        first = offset // self._chunk
+        tags = [
+            self._tagger.tag(index, stored[begin : begin + self._chunk])
+            for index, begin in enumerate(range(0, len(stored), self._chunk), first)
+        ]
+        self._tags[first * TAG_BYTES : (first + len(tags)) * TAG_BYTES] = b"".join(tags)
 
     def _encrypt_all(self, start: int, buffer: bytearray) -> None:
         view = memoryview(buffer)

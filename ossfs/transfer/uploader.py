@@ -29,12 +29,11 @@ from ossfs.format.seal import Seal
 from ossfs.keys.pool import EnvelopeSource
 from ossfs.staging import FrozenFile
 from ossfs.store.base import ObjectInfo, PutOptions, ServerEncryption
-from ossfs.transfer.ciphertext import Content, StoredForm, Text
+from ossfs.transfer.ciphertext import SCAN_BYTES, Content, StoredForm, Text
 from ossfs.transfer.protection import Protection
 from ossfs.transfer.sending import Sender
 from ossfs.types import ObjectKey
 
-_SCAN_BYTES = 1 << 20
 _DIRECTORY_TYPE = "application/x-directory"
 
 
@@ -169,7 +168,7 @@ class Uploader:
         source = protection.source
         # Before any memory is held: who waits for a KMS must not keep others from uploading.
         lock = None if source is None else _Lock(*await source.new_envelope())
-        async with self._sender.limits.memory.hold(content.size if whole else _SCAN_BYTES):
+        async with self._sender.limits.memory.hold(content.size if whole else SCAN_BYTES):
             form = self._form(content, lock)
             await form.scan(keep=whole)
             metadata = dict(options.metadata)

@@ -273,7 +273,7 @@ class Content:
             raise BadHandle("not open for writing")
         node = handle.node
         handle.check_version()
-        await self.stage(node)
+        await self._stage_for(node, len(data))
         handle.check_version()
         assert node.staged is not None
         at = node.staged.size if handle.appends and not placed else offset
@@ -311,6 +311,15 @@ class Content:
             mode = without_privileges(mode)
         node.attributes = dataclasses.replace(attributes, mode=mode, mtime_ns=now, ctime_ns=now)
 
+    async def _stage_for(self, node: Node, incoming: int) -> None:
+        """Have the node's content in staging, and room there for *incoming* bytes."""
+        settled = None
+        while node.staged is None or node.staged is not settled:
+            await self.stage(node)
+            settled = node.staged
+            if settled is not None:
+                await settled.settle(incoming)
+
     async def stage(self, node: Node, *, keep: int | None = None) -> None:
         """Have the node's content in staging: all of it, or its first *keep* bytes."""
         if node.staged is not None:
@@ -341,6 +350,7 @@ class Content:
                     return None
                 if not piece:
                     raise IntegrityError("stored content ends before its size")
+                await staged.settle(len(piece))
                 staged.pwrite(staged.size, piece)
         except BaseException:
             staged.close()
