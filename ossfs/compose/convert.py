@@ -24,6 +24,7 @@ from ossfs.transfer.convert.conversion import Conversion, Tools
 from ossfs.transfer.convert.converter import Converter, Told, Totals
 from ossfs.transfer.convert.workspace import Workspace
 from ossfs.transfer.limits import TransferLimits
+from ossfs.transfer.protection import asked_of_server
 from ossfs.transfer.sending import Sender
 from ossfs.transfer.version import Integrity
 from ossfs.types import ObjectKey
@@ -145,7 +146,9 @@ def _tools(
         keyring=Keyring(masters),
         integrity=Integrity(config.keys.integrity),
         area=StagingArea(_scratch(config.scratch), share),
-        workspace=Workspace(store, prefix=prefix),
+        workspace=Workspace(
+            store, prefix=prefix, encryption=asked_of_server(config.server_side.asked)
+        ),
         rule=rule,
         prefix=prefix,
     )

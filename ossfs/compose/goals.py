@@ -10,8 +10,8 @@ from ossfs.keys.base import MasterKey
 from ossfs.keys.choosing import kind_of
 from ossfs.keys.keyring import Keyring
 from ossfs.keys.kms import KmsMasterKey
-from ossfs.store.base import ServerEncryption
 from ossfs.transfer.convert.goal import STAYS, Goal, Goals, Stays, Target
+from ossfs.transfer.protection import asked_of_server
 from ossfs.types import ObjectKey
 
 
@@ -27,7 +27,7 @@ async def build_goals(
     wanted = config.wanted
     goal = Goal(
         client=await _client(config, masters, prefix, dry_run),
-        server=_encryption(wanted.sse) if wanted.changes_sse else STAYS,
+        server=asked_of_server(wanted.sse) if wanted.changes_sse else STAYS,
     )
     return lambda _key: goal
 
@@ -41,7 +41,7 @@ async def _by_policy(
 
     def goal(key: MasterKey | None, asked: AskedOfServer | None) -> Goal:
         client = None if key is None else targets[id(key)]
-        return Goal(client=client, server=STAYS if asked is None else _encryption(asked))
+        return Goal(client=client, server=STAYS if asked is None else asked_of_server(asked))
 
     everywhere = config.server_side.asked
     default = goal(writers.default, everywhere)
@@ -87,9 +87,3 @@ async def _target(master: MasterKey, prefix: str, dry_run: bool) -> Target:
         await master.check(writes=not dry_run)
     check_metadata_room([master], prefix)
     return Target(master)
-
-
-def _encryption(asked: AskedOfServer | None) -> ServerEncryption | None:
-    if asked is None:
-        return None
-    return ServerEncryption(algorithm=asked.algorithm, key_id=asked.key_id or None)

@@ -12,8 +12,7 @@ from ossfs.keys.choosing import choose, kind_of
 from ossfs.keys.keyring import Keyring
 from ossfs.keys.kms import KmsMasterKey
 from ossfs.keys.pool import EnvelopeMaker, EnvelopePool, EnvelopeSource
-from ossfs.store.base import ServerEncryption
-from ossfs.transfer.protection import Protection
+from ossfs.transfer.protection import Protection, asked_of_server
 from ossfs.vfs.kernel import Spawn
 from ossfs.vfs.policy import NewFiles, Policy
 
@@ -70,7 +69,7 @@ def build_policy(config: MountConfig, keyring: Keyring, writers: Writers, spawn:
     def new_files(key: MasterKey | None, server: AskedOfServer | None) -> NewFiles:
         return NewFiles(
             protection=Protection(
-                source=None if key is None else sources[id(key)], server=_asked(server)
+                source=None if key is None else sources[id(key)], server=asked_of_server(server)
             ),
             key_name="" if key is None else key.name,
             wrap_alg="" if key is None else key.wrap_alg,
@@ -85,12 +84,6 @@ def build_policy(config: MountConfig, keyring: Keyring, writers: Writers, spawn:
         ],
         prefix=config.where.prefix,
     )
-
-
-def _asked(server: AskedOfServer | None) -> ServerEncryption | None:
-    if server is None:
-        return None
-    return ServerEncryption(algorithm=server.algorithm, key_id=server.key_id or None)
 
 
 def _source(keyring: Keyring, key: MasterKey, spawn: Spawn | None) -> EnvelopeSource:

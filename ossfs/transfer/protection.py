@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from ossfs.config.server_side import AskedOfServer
 from ossfs.keys.pool import EnvelopeSource
 from ossfs.store.base import ServerEncryption
 
@@ -23,6 +24,13 @@ class ServerChoice:
     """Server-side encryption that someone chose for one file; None: nothing is asked of OSS."""
 
     encryption: ServerEncryption | None
+
+
+def asked_of_server(asked: AskedOfServer | None) -> ServerEncryption | None:
+    """What people asked for, as the store is told."""
+    if asked is None:
+        return None
+    return ServerEncryption(algorithm=asked.algorithm, key_id=asked.key_id or None)
 
 
 def is_as_asked(asked: ServerEncryption | None, shown: ServerEncryption | None) -> bool:

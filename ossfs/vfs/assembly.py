@@ -141,6 +141,7 @@ def assemble(
     )
     journal = Journal(
         store=parts.store,
+        encryption=parts.policy.default.protection.server,
         base=tree.key(tree.root),
         owner=parts.owner,
         clock=clock,

@@ -17,7 +17,7 @@ import trio
 
 from ossfs.errors import NotFound, OssfsError, Unavailable
 from ossfs.format.names import KEY_MAX, RESERVED
-from ossfs.store.base import ObjectStore, PutOptions
+from ossfs.store.base import ObjectStore, PutOptions, ServerEncryption
 from ossfs.types import ObjectKey
 from ossfs.vfs.kernel import Spawn
 from ossfs.vfs.owner import Owner
@@ -117,18 +117,23 @@ def _typed(value: object, kind: type[T]) -> T:
 
 @final
 class Journal:
-    """The intents of one mount whose keys begin with *base*. clock: seconds, monotonic."""
+    """The intents of one mount whose keys begin with *base*. clock: seconds, monotonic.
+
+    encryption: asked of OSS for them; a bucket may refuse what asks for none.
+    """
 
     def __init__(
         self,
         *,
         store: ObjectStore,
+        encryption: ServerEncryption | None,
         base: str,
         owner: Owner,
         clock: Callable[[], float],
         spawn: Spawn,
     ) -> None:
         self._store = store
+        self._options = PutOptions(encryption=encryption)
         self._base = base
         self._owner = owner
         self._clock = clock
@@ -181,7 +186,7 @@ class Journal:
             replaces=replaces,
             owner=self._owner.name,
         )
-        lease = Lease(self._store, intent, self._clock, self._left)
+        lease = Lease(self._store, self._options, intent, self._clock, self._left)
         try:
             await lease.store(intent)
         except BaseException:
@@ -198,11 +203,13 @@ class Lease:
     def __init__(
         self,
         store: ObjectStore,
+        options: PutOptions,
         intent: Intent,
         clock: Callable[[], float],
         left: "list[Lease]",
     ) -> None:
         self._store = store
+        self._options = options
         self._intent = intent
         self._clock = clock
         self._left = left
@@ -232,7 +239,7 @@ class Lease:
             if self._ended.is_set():
                 return
             begun = self._clock()
-            await self._store.put(intent.key, intent.to_json(), PutOptions())
+            await self._store.put(intent.key, intent.to_json(), self._options)
             self._intent, self._stored = intent, begun
 
     async def copied(self) -> None:

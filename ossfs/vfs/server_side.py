@@ -9,7 +9,7 @@ from ossfs.config.server_side import parse_sse
 from ossfs.errors import InvalidArgument, NotFound, Stale, StaleHandle
 from ossfs.store.base import ObjectInfo, ServerEncryption
 from ossfs.transfer.copier import Copier
-from ossfs.transfer.protection import ServerChoice
+from ossfs.transfer.protection import ServerChoice, asked_of_server
 from ossfs.vfs.gate import TreeGate
 from ossfs.vfs.kernel import Behaviour
 from ossfs.vfs.lookups import Lookups
@@ -102,6 +102,4 @@ def _chosen(text: str, info: ObjectInfo | None) -> ServerChoice:
         asked = parse_sse(text)
     except ValueError as error:
         raise InvalidArgument(str(error)) from None
-    if asked is None:
-        return ServerChoice(None)
-    return ServerChoice(ServerEncryption(algorithm=asked.algorithm, key_id=asked.key_id or None))
+    return ServerChoice(asked_of_server(asked))

@@ -35,6 +35,11 @@ async def test_everything_that_is_stored_is_asked_for(
     found = await encryptions(world)
     assert len(found) == 8
     assert set(found.values()) == {asked}
+    mount.bucket.forget()
+    await mount.rename("d", "e")
+    puts = [call for call in mount.bucket.calls if call.name == "put"]
+    assert {".ossfs/journal/" in call.key for call in puts} == {True}
+    assert {call.arguments["options"].encryption for call in puts} == {asked}
 
 
 async def test_without_asking_the_rule_of_the_bucket_acts_and_is_shown(world: World) -> None:

@@ -13,7 +13,7 @@ import trio
 
 from ossfs.errors import OssfsError
 from ossfs.format.names import RESERVED, object_key
-from ossfs.store.base import ListEntry, ObjectInfo, ObjectStore, PutOptions
+from ossfs.store.base import ListEntry, ObjectInfo, ObjectStore, PutOptions, ServerEncryption
 from ossfs.transfer.describing import pages
 from ossfs.types import ObjectKey
 
@@ -27,10 +27,16 @@ _LEASE = "lease"
 
 @final
 class Workspace:
-    """The part of it that one run has for itself; prefix: without slashes at its ends."""
+    """The part of it that one run has for itself; prefix: without slashes at its ends.
 
-    def __init__(self, store: ObjectStore, *, prefix: str) -> None:
+    encryption: asked of OSS for the lease; a bucket may refuse what asks for none.
+    """
+
+    def __init__(
+        self, store: ObjectStore, *, prefix: str, encryption: ServerEncryption | None = None
+    ) -> None:
         self._store = store
+        self._options = PutOptions(encryption=encryption)
         self._path = (RESERVED, "convert")
         self._prefix = prefix
         self._run = secrets.token_hex(8)
@@ -71,7 +77,7 @@ class Workspace:
         await self.drop(self._lease)
 
     async def _renewed(self) -> ObjectInfo:
-        await self._store.put(self._lease, b"", PutOptions())
+        await self._store.put(self._lease, b"", self._options)
         return await self._store.head(self._lease)
 
     async def _remove_dead(self, alive_since_ns: int) -> int:
