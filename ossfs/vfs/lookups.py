@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import trio
 
-from ossfs.errors import NameTooLong, OssfsError, StaleHandle
+from ossfs.errors import InvalidArgument, NameTooLong, OssfsError, StaleHandle
 from ossfs.format.attributes import Attributes
 from ossfs.format.names import NAME_MAX, is_component
 from ossfs.store.base import ObjectInfo
@@ -96,7 +96,13 @@ class Lookups:
             text = name.decode()
         except UnicodeDecodeError:
             return None
-        return await self.child(directory, text) if is_component(text) else None
+        if not is_component(text):
+            return None
+        try:
+            self._tree.check_key(directory, text, is_directory=False)
+        except (NameTooLong, InvalidArgument):
+            return None  # OSS would refuse the question
+        return await self.child(directory, text)
 
     async def child(self, directory: Node, name: str) -> Node | None:
         """The node *name* in *directory*, or None where nothing of that name exists."""

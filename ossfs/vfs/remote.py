@@ -15,7 +15,7 @@ from ossfs.errors import AccessDenied, NotFound
 from ossfs.format import attributes as attribute_format
 from ossfs.format.attributes import Attributes
 from ossfs.format.contents import same_content
-from ossfs.format.names import RESERVED, is_component
+from ossfs.format.names import KEY_MAX, RESERVED, is_component
 from ossfs.store.base import ListEntry, ObjectInfo, ObjectStore
 from ossfs.transfer.parallel import for_each
 from ossfs.types import ObjectKey
@@ -131,6 +131,8 @@ class Remote:
     async def directory(self, key: ObjectKey) -> Found | None:
         """The directory at the path of file key *key*, if it exists."""
         prefix = f"{key}/"
+        if len(prefix.encode()) > KEY_MAX:
+            return None  # nothing can be in it, and OSS takes no such prefix
         page = await self._store.list_page(prefix, delimiter="/", max_keys=2)
         has_marker = any(entry.key == prefix for entry in page.entries)
         reserved = f"{prefix}{RESERVED}/"

@@ -577,3 +577,19 @@ async def test_another_clients_version_counts_when_it_was_moved_beneath_what_a_w
     await mount.fs.release(writer)
     assert (await mount.stat(path)).size == len(b"theirs, longer")
     assert await world.mount().read(path) == b"theirs, longer"
+
+
+async def test_names_that_oss_would_refuse_to_look_up_do_not_exist(
+    mount: Mount, world: World
+) -> None:
+    directory = "/".join(letter * 250 for letter in "abc")
+    await world.put(f"{directory}/here", b"x")
+    assert await mount.exists(f"{directory}/here")
+    room = "/".join((directory, "d" * 250))
+    await world.put(f"{room}/here", b"x")
+    for length in (18, 19, 20, 21):
+        assert not await mount.exists(f"{room}/{'x' * length}")
+    longest = max(len(call.key.encode()) for call in mount.bucket.calls)
+    assert longest <= 1023
+    assert not await mount.exists("\\x")
+    assert "\\x" not in {call.key for call in mount.bucket.calls}
