@@ -2,8 +2,8 @@
 
 import os
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import TypeVar, final
 
 import trio
@@ -34,18 +34,15 @@ class ByteLimiter:
         """Bytes that nobody holds."""
         return self._free
 
-    @asynccontextmanager
-    async def hold(self, count: int) -> AsyncIterator[None]:
-        """Hold *count* bytes, once they are free, until the end of the block."""
-        count = min(count, self._total)
-        await trio.lowlevel.checkpoint()
-        await self._acquire(count)
-        try:
-            yield
-        finally:
-            self._release(count)
+    def hold(self, count: int) -> AbstractAsyncContextManager[None]:
+        """Hold *count* bytes, once they are free, until the end of the block.
 
-    async def _acquire(self, count: int) -> None:
+        Costs no turn of the event loop if they are free at once.
+        """
+        return _Hold(self, min(count, self._total))
+
+    async def acquire(self, count: int) -> None:
+        """Take *count* bytes, at most the total, once they are free."""
         if not self._waiting and count <= self._free:
             self._free -= count
             return
@@ -56,17 +53,54 @@ class ByteLimiter:
         except trio.Cancelled:
             if entry in self._waiting:
                 self._waiting.remove(entry)
-                self._release(0)
+                self.release(0)
             else:
-                self._release(count)
+                self.release(count)
             raise
 
-    def _release(self, count: int) -> None:
+    def release(self, count: int) -> None:
+        """Give back what `acquire` took."""
         self._free += count
         while self._waiting and self._waiting[0][0] <= self._free:
             wanted, granted = self._waiting.popleft()
             self._free -= wanted
             granted.set()
+
+
+@final
+class _Hold:
+    """Bytes of a ByteLimiter for the time of a block."""
+
+    __slots__ = ("_count", "_limiter")
+
+    def __init__(self, limiter: ByteLimiter, count: int) -> None:
+        self._limiter = limiter
+        self._count = count
+
+    async def __aenter__(self) -> None:
+        await self._limiter.acquire(self._count)
+
+    async def __aexit__(self, *_error: object) -> None:
+        self._limiter.release(self._count)
+
+
+@final
+class _Place:
+    """One of the places of a CapacityLimiter for the time of a block."""
+
+    __slots__ = ("_limiter",)
+
+    def __init__(self, limiter: trio.CapacityLimiter) -> None:
+        self._limiter = limiter
+
+    async def __aenter__(self) -> None:
+        try:
+            self._limiter.acquire_nowait()
+        except trio.WouldBlock:
+            await self._limiter.acquire()
+
+    async def __aexit__(self, *_error: object) -> None:
+        self._limiter.release()
 
 
 @final
@@ -88,6 +122,10 @@ class TransferLimits:
         self.requests = trio.CapacityLimiter(requests)
         self.memory = ByteLimiter(memory_bytes)
         self.threads = trio.CapacityLimiter(threads or os.cpu_count() or 1)
+
+    def request(self) -> AbstractAsyncContextManager[None]:
+        """A place among the requests; costs no turn of the event loop if one is free."""
+        return _Place(self.requests)
 
     async def compute(self, size: int, work: Callable[[], T]) -> T:
         """Result of *work* on *size* bytes: inline if that is short, else in a thread.

@@ -40,7 +40,7 @@ class ReadPool:
         self.spawn = spawn
         self.limits = limits
         # A window that fills the cache would push out what it has fetched before it is read.
-        self.read_ahead = min(read_ahead, cache_bytes // 4)
+        self.read_ahead = min(read_ahead, cache_bytes // 2)
         self.chunks: ExtentLru[Identity] = ExtentLru(cache_bytes, overhead=_CHUNK_OVERHEAD)
         # Some requests are left for reads that somebody waits for.
         self.background = trio.CapacityLimiter(max(1, limits.width - _FOREGROUND_REQUESTS))

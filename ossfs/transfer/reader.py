@@ -217,7 +217,7 @@ class ObjectReader:
     async def _load(self, fetch: _Fetch) -> None:
         pool, version = self._pool, self._version
         async with pool.limits.memory.hold(version.span(fetch.first, fetch.end)[1]):
-            async with pool.limits.requests:
+            async with pool.limits.request():
                 stored = await version.fetch(pool.store, fetch.first, fetch.end)
             fetch.extent = await version.content(pool.limits, fetch.first, stored)
         pool.chunks.put(self._identity, fetch.extent)

@@ -153,7 +153,7 @@ class Sender:
 
     async def _put(self, key: ObjectKey, result: _Result, check: Check) -> ObjectInfo:
         source, options = result.source, result.options
-        async with self.limits.requests, source.piece(0, source.size) as body:
+        async with self.limits.request(), source.piece(0, source.size) as body:
             await check()
             try:
                 stored = await self.store.put(key, body, options)
@@ -218,7 +218,7 @@ class Sender:
             length = min(part_size, source.size - offset)
             async with (
                 self.limits.memory.hold(length),
-                self.limits.requests,
+                self.limits.request(),
                 source.piece(offset, length) as body,
             ):
                 parts[number] = await self.store.put_part(key, upload_id, number, body)

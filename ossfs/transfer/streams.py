@@ -65,7 +65,8 @@ class ReadAhead:
             stream.window = min(_FIRST_WINDOW, self._limit)
         aligned = -(-stream.position // self._chunk) * self._chunk
         stream.ahead = max(stream.ahead, aligned)
-        if stream.ahead - stream.position > stream.window // 2:
+        enough = max(stream.window // 2, stream.window - self._span(stream))
+        if stream.ahead - stream.position > enough:
             return []
         ranges = self._fill(stream, budget)
         stream.window = min(stream.window * 2, self._limit)
@@ -85,8 +86,7 @@ class ReadAhead:
         return None
 
     def _fill(self, stream: _Stream, budget: int) -> list[tuple[int, int]]:
-        span = max(_SMALLEST_SPAN, min(stream.window // 4, _LARGEST_SPAN))
-        span = min(span, max(stream.window, self._chunk)) // self._chunk * self._chunk
+        span = self._span(stream)
         target = min(stream.position + stream.window, self._size)
         ranges = []
         while stream.ahead < target:
@@ -97,3 +97,8 @@ class ReadAhead:
             ranges.append((stream.ahead, end))
             stream.ahead = end
         return ranges
+
+    def _span(self, stream: _Stream) -> int:
+        """Bytes of one fetch: whole chunks."""
+        span = max(_SMALLEST_SPAN, min(stream.window // 4, _LARGEST_SPAN))
+        return min(span, max(stream.window, self._chunk)) // self._chunk * self._chunk
