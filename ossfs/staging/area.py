@@ -7,7 +7,7 @@ from ossfs.staging.blocks import BLOCK, BlockPool, Budget, Spawn
 from ossfs.staging.scratch import ScratchFile
 from ossfs.staging.staged import StagedFile
 
-_PER_FILE = 8 * 1024 * 1024
+_PER_FILE = 16 * 1024 * 1024
 
 
 @final
@@ -15,7 +15,7 @@ class StagingArea:
     """Makes staged files and limits the memory that all of them take.
 
     directory: where scratch files (without names, encrypted) take what does not fit; it must exist.
-    memory: bytes of content that all files together keep in memory; one file keeps 8 MiB at most.
+    memory: bytes of content that all files together keep in memory; one file keeps 16 MiB at most.
     A single write may exceed either by its own length. spawn: starts a task; with it, files are
     spilled by threads while they are written, ahead of need. Belongs to the thread of the event
     loop.

@@ -160,12 +160,16 @@ class BlockPool:
         """Wait as long as blocks that are on their way to the scratch file would make room for
         *incoming* bytes.
         """
-        while self._writing and self.memory_bytes + incoming > self._budget.per_file:
+        budget = self._budget
+        while self._writing and (
+            self.memory_bytes + incoming > budget.per_file
+            or budget.memory_bytes + incoming > budget.total
+        ):
             await self._progress.wait()
 
     def write_behind(self) -> None:
-        """Begin to spill in a thread, if half of what the file may keep in memory is taken."""
-        if self._budget.spawn is not None and not self._writing and self._is_half_full():
+        """Begin to spill in a thread, if half of what may be kept in memory is taken."""
+        if self._budget.spawn is not None and not self._writing and self._takes_much():
             self._writing = True
             self.enter()
             self._budget.spawn(self._write_behind)
@@ -261,12 +265,15 @@ class BlockPool:
             self._finish(spill, written=written)
         return True
 
-    def _is_half_full(self) -> bool:
-        return self.memory_bytes > self._budget.per_file // 2
+    def _takes_much(self) -> bool:
+        budget = self._budget
+        if self.memory_bytes > budget.per_file // 2:
+            return True
+        return budget.memory_bytes > budget.total // 2 and len(self._resident) >= FULL_SPILL
 
     async def _write_behind(self) -> None:
         try:
-            while self._is_half_full() and (spill := self._begin(FULL_SPILL)) is not None:
+            while self._takes_much() and (spill := self._begin(FULL_SPILL)) is not None:
                 written = False
                 try:
                     await trio.to_thread.run_sync(

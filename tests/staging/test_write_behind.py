@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from ossfs.errors import StagingFull
 from ossfs.staging import StagingArea
-from ossfs.staging.blocks import BLOCK
+from ossfs.staging.blocks import BLOCK, FULL_SPILL
 from ossfs.staging.scratch import ScratchFile
 from tests.staging.test_staged import MIB, Model, scratch_descriptors, written
 
-PER_FILE = 8 * MIB
+PER_FILE = 16 * MIB
 
 
 async def test_memory_stays_bounded_and_the_writer_never_spills_itself(
@@ -42,6 +42,24 @@ async def test_memory_stays_bounded_and_the_writer_never_spills_itself(
             assert staged.pread(index * MIB, MIB) == written(MIB, index)
         staged.close()
     assert in_loop == {False}
+    assert (area.memory_bytes, area.scratch_bytes) == (0, 0)
+
+
+async def test_files_written_side_by_side_share_the_memory(tmp_path: Path) -> None:
+    in_flight = 3 * FULL_SPILL * BLOCK
+    async with trio.open_nursery() as nursery:
+        area = StagingArea(tmp_path, 16 * MIB, spawn=nursery.start_soon)
+        files = [area.create() for _ in range(3)]
+        for index in range(12):
+            for staged in files:
+                await staged.settle(MIB)
+                staged.pwrite(index * MIB, written(MIB, index))
+                assert area.memory_bytes <= 16 * MIB + in_flight
+                await trio.lowlevel.checkpoint()
+        for staged in files:
+            for index in range(12):
+                assert staged.pread(index * MIB, MIB) == written(MIB, index)
+            staged.close()
     assert (area.memory_bytes, area.scratch_bytes) == (0, 0)
 
 
@@ -78,7 +96,7 @@ async def test_a_file_that_is_closed_on_its_way_to_the_disk_leaves_nothing(tmp_p
     async with trio.open_nursery() as nursery:
         area = StagingArea(tmp_path, 64 * MIB, spawn=nursery.start_soon)
         staged = area.create()
-        staged.pwrite(0, written(6 * MIB, 1))
+        staged.pwrite(0, written(12 * MIB, 1))
         await trio.lowlevel.checkpoint()
         staged.close()
     assert (area.memory_bytes, area.scratch_bytes) == (0, 0)
@@ -97,14 +115,14 @@ async def test_a_full_disk_loses_nothing_and_refuses_what_does_not_fit(
         async with trio.open_nursery() as nursery:
             area = StagingArea(tmp_path, 64 * MIB, spawn=nursery.start_soon)
             staged = area.create()
-            for index in range(8):
+            for index in range(16):
                 await staged.settle(MIB)
                 staged.pwrite(index * MIB, written(MIB, index))
                 await trio.lowlevel.checkpoint()
         assert area.memory_bytes == PER_FILE
         with pytest.raises(StagingFull):
             staged.pwrite(PER_FILE, b"x")
-    staged_again = b"".join(written(MIB, index) for index in range(8))
+    staged_again = b"".join(written(MIB, index) for index in range(16))
     assert staged.pread(0, PER_FILE + 1) == staged_again
     staged.close()
     assert (area.memory_bytes, area.scratch_bytes) == (0, 0)
