@@ -17,6 +17,7 @@ from ossfs.vfs.attribute_saving import AttributeSaver
 from ossfs.vfs.content import Content
 from ossfs.vfs.creation import Creation
 from ossfs.vfs.filesystem import FileSystem
+from ossfs.vfs.foresight import Foresight
 from ossfs.vfs.gate import TreeGate
 from ossfs.vfs.handles import HandleTable
 from ossfs.vfs.journal import Journal
@@ -185,6 +186,14 @@ def assemble(
         saver=saver,
         behaviour=behaviour,
         now=now,
+        foresight=Foresight(
+            lookups=lookups,
+            remote=remote,
+            opener=parts.opener,
+            behaviour=behaviour,
+            clock=clock,
+            spawn=parts.spawn,
+        ),
         discard=removal.discard_if_closed,
     )
     status = Status(

@@ -26,6 +26,7 @@ from ossfs.store.base import ObjectInfo
 from ossfs.transfer.opener import Opener
 from ossfs.transfer.reader import ObjectReader
 from ossfs.types import Buffer, HandleId, ObjectKey
+from ossfs.vfs.foresight import Foresight
 from ossfs.vfs.handles import FileHandle, HandleTable
 from ossfs.vfs.kernel import Behaviour
 from ossfs.vfs.lookups import Lookups
@@ -68,6 +69,7 @@ class Content:
         saver: Saver,
         behaviour: Behaviour,
         now: Callable[[], int],
+        foresight: Foresight,
         discard: Callable[[Node], Awaitable[None]],
     ) -> None:
         self._tree = tree
@@ -78,6 +80,7 @@ class Content:
         self._saver = saver
         self._behaviour = behaviour
         self._now = now
+        self._foresight = foresight
         self._discard = discard
 
     # --- open and close ------------------------------------------------------------------------
@@ -88,10 +91,13 @@ class Content:
             raise IsADirectory("is a directory")
         handle = FileHandle(node=node, flags=flags, epoch=node.epoch)
         truncates = bool(flags & os.O_TRUNC)
+        if handle.readable and not truncates:
+            self._foresight.opened(node)
         # Counted before anything is waited for: whoever takes the name away now keeps the content.
         node.handles += 1
         try:
             await self._wait_for_removal(node)
+            await self._foresight.arrival(node)
             if node.staged is None and not node.dirty:
                 await self._check(node, needs_content=not truncates)
             if truncates:
@@ -138,7 +144,7 @@ class Content:
         if not self._behaviour.check_at_open and self._lookups.fresh(node):
             return
         async with node.content_lock:
-            if node.busy:
+            if node.busy or self._foresight.take(node):
                 return
             stamp = self._lookups.stamp(node)
             found, reader = await self._ask(node, stamp.key, needs_content=needs_content)

@@ -3,6 +3,7 @@
 Pure: no store, no event loop. Order is that of OSS, the bytes of UTF-8.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 STEPS = 3
@@ -40,22 +41,48 @@ class Walk:
 
 
 @dataclass(slots=True)
+class Steps:
+    """A walk through names in their order."""
+
+    walk: Walk = field(default_factory=Walk)
+    _order: list[str] = field(default_factory=list)
+    _positions: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def is_walk(self) -> bool:
+        """Whether someone takes one name after the other."""
+        return self.walk.steps >= STEPS
+
+    def to(self, name: str, names: Iterable[str]) -> list[str]:
+        """Go to *name*; returns those of *names* that are worth asking for now."""
+        if not self._order:
+            self._order = sorted(names, key=str.encode)
+            self._positions = {known: place for place, known in enumerate(self._order)}
+        position = self._positions.get(name)
+        if position is None:
+            return []
+        return [self._order[ahead] for ahead in self.walk.step(position, len(self._order))]
+
+
+@dataclass(slots=True)
 class Listing:
     """Names between `after` and `upto`, begun at `when` (clock seconds).
 
-    names: to whether the name is a directory; changes of this mount are applied to it. after, upto:
+    names: to whether the name is a directory; changes of this mount are applied to it. sizes: of
+    the files, in bytes, as they were then. after, upto:
     bounds in keys relative to the directory, b"" and None where there is none; what lies outside of
     them may be among the names, but who is not may still exist. answered: lookups that it saved.
+    lookups, reads: who walks through the names, and who reads one file after the other.
     """
 
     when: float
     names: dict[str, bool]
+    sizes: dict[str, int] = field(default_factory=dict)
     after: bytes = b""
     upto: bytes | None = None
     answered: int = 0
-    walk: Walk = field(default_factory=Walk)
-    _order: list[str] = field(default_factory=list)
-    _positions: dict[str, int] = field(default_factory=dict)
+    lookups: Steps = field(default_factory=Steps)
+    reads: Steps = field(default_factory=Steps)
 
     @property
     def is_complete(self) -> bool:
@@ -68,12 +95,10 @@ class Listing:
         # A directory stands where its slash puts it.
         return self.after < raw and (self.upto is None or raw + b"/" <= self.upto)
 
-    def step(self, name: str) -> list[str]:
+    def looked_up(self, name: str) -> list[str]:
         """Someone looks up *name*; returns the names that he will probably want next."""
-        if not self._order:
-            self._order = sorted(self.names, key=str.encode)
-            self._positions = {known: place for place, known in enumerate(self._order)}
-        position = self._positions.get(name)
-        if position is None:
-            return []
-        return [self._order[ahead] for ahead in self.walk.step(position, len(self._order))]
+        return self.lookups.to(name, self.names)
+
+    def opened(self, name: str) -> list[str]:
+        """Someone opens the file *name*; returns those that he will probably open next."""
+        return self.reads.to(name, self.sizes)

@@ -46,6 +46,18 @@ class Stamp:
     pinned: bool
 
 
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Question:
+    """A name for which OSS is asked, and what was known of it by then."""
+
+    directory: Node
+    name: str
+    node: Node | None
+    stamp: Stamp | None
+    absent: float | None
+    key: ObjectKey
+
+
 class Lookups:
     """clock: seconds, monotonic; spawn: for what is asked ahead."""
 
@@ -114,8 +126,10 @@ class Lookups:
 
         hint: whether a listing just showed a directory (True) or a file (False) of that name.
         """
-        asked = directory.entries().asked
-        while (flight := asked.get(name)) is not None:
+        folder = directory.entries()
+        while (flight := folder.asked.get(name)) is not None:
+            if not self._is_stale(folder, name):
+                break
             await flight.wait()
         return await self._resolve(directory, name, hint)
 
@@ -133,19 +147,49 @@ class Lookups:
                 hint = None if listing is None else listing.names.get(name)
             if hint is None and await self._learn_names(directory, name):
                 continue
-            stamp = None if node is None else self.stamp(node)
-            absent, key = folder.absent.get(name), self._tree.child_key(directory, name)
-            found = await self._find(key, hint)
-            if folder.children.get(name) is node and self._stands(directory, name, key):
-                if node is None and folder.absent.get(name) == absent:
+            question = self.question(directory, name)
+            found = await self._find(question.key, hint)
+            if self._stands(question):
+                if self._is_open(question):
                     return self._place(directory, name, found)
-                if node is not None and stamp is not None:
-                    return self._place(directory, name, found) if self.fits(stamp, node) else node
+                if node is not None:
+                    return node
             hint = None
 
-    def _stands(self, directory: Node, name: str, key: ObjectKey) -> bool:
-        """Whether *key* is still that of *name* in *directory*."""
-        return directory.attached and self._tree.child_key(directory, name) == key
+    def question(self, directory: Node, name: str) -> Question:
+        """To be made before OSS is asked for *name* in *directory*."""
+        folder = directory.entries()
+        node = folder.children.get(name)
+        return Question(
+            directory=directory,
+            name=name,
+            node=node,
+            stamp=None if node is None else self.stamp(node),
+            absent=folder.absent.get(name),
+            key=self._tree.child_key(directory, name),
+        )
+
+    def settle(self, question: Question, found: Found) -> Node | None:
+        """Believe what OSS said, unless this mount knows better meanwhile: None then."""
+        if not self._stands(question) or not self._is_open(question):
+            return None
+        node = self._place(question.directory, question.name, found)
+        return node if node is not None and node.info is found.info else None
+
+    def _stands(self, question: Question) -> bool:
+        """Whether the name still means the same node, or none, under the same key."""
+        directory, name = question.directory, question.name
+        return (
+            directory.entries().children.get(name) is question.node
+            and directory.attached
+            and self._tree.child_key(directory, name) == question.key
+        )
+
+    def _is_open(self, question: Question) -> bool:
+        """Whether nothing was learned of the name since."""
+        if question.node is None or question.stamp is None:
+            return question.directory.entries().absent.get(question.name) == question.absent
+        return self.fits(question.stamp, question.node)
 
     @staticmethod
     def _check_directory(directory: Node) -> None:
@@ -202,7 +246,7 @@ class Lookups:
         page = await self._remote.names(prefix, None, after=after)
         if self._tree.key(directory) == prefix and directory.attached:
             upto = None if page.next_token is None else page.last
-            self._merge(directory, Listing(begun, page.names, after=after.encode(), upto=upto))
+            self._merge(directory, Listing(begun, page.names, page.sizes, after.encode(), upto))
         return self._deciding(folder, name) is not None
 
     # --- ahead of who asks --------------------------------------------------------------------
@@ -211,11 +255,11 @@ class Lookups:
         """Ask for the next names of someone who takes the names of a directory in their order."""
         folder = directory.entries()
         listing = self._fresh_listing(folder)
-        if listing is None or not directory.attached:
+        if listing is None or not directory.attached or listing.reads.is_walk:
             return
         unknown = {
             ahead: listing.names[ahead]
-            for ahead in listing.step(name)
+            for ahead in listing.looked_up(name)
             if ahead in listing.names
             and ahead not in folder.asked
             and self._is_stale(folder, ahead)
@@ -276,7 +320,8 @@ class Lookups:
                 return node
             node = None
         if node is None:
-            node = self._tree.new(name, found.attributes)
+            ino = folder.reserved.pop(name, None)
+            node = self._tree.new(name, found.attributes, ino=ino)
             self._tree.attach(directory, name, node)
         self.learn(node, found)
         return node
@@ -368,16 +413,18 @@ class Lookups:
             self._check_directory(directory)
             begun, prefix = self._clock(), self._tree.key(directory)
             found: dict[str, bool] = {}
+            sizes: dict[str, int] = {}
             token: str | None = None
             while True:
                 page = await self._remote.names(prefix, token)
                 for name, is_directory in page.names.items():
                     found[name] = found.get(name, False) or is_directory
+                sizes |= page.sizes
                 token = page.next_token
                 if token is None:
                     break
             if self._tree.key(directory) == prefix:
-                listing = Listing(begun, found)
+                listing = Listing(begun, found, sizes)
                 self._merge(directory, listing)
         return list(listing.names.items())
 
@@ -413,9 +460,16 @@ class Lookups:
                 log.debug("attributes of a listed entry: %s", error)
 
         missing = [item for item in listed if self._is_stale(folder, item[0])]
-        if missing:
-            limit = min(self._behaviour.parallel, len(missing))
-            await for_each(missing, ask, limit=limit)
+        if not missing:
+            return
+        # Programs that sort by inode number, as cp does, then keep to the order of the names.
+        reserved = {name: self._tree.reserve() for name, _ in missing}
+        folder.reserved |= reserved
+        try:
+            await for_each(missing, ask, limit=min(self._behaviour.parallel, len(missing)))
+        finally:
+            for name in reserved:
+                folder.reserved.pop(name, None)
 
 
 def _kind(found: Found) -> int:

@@ -44,6 +44,8 @@ class Folder:
     """How many of them do."""
     asked: dict[str, trio.Event] = field(default_factory=dict)
     """Names that are asked for ahead of a walk."""
+    reserved: dict[str, Ino] = field(default_factory=dict)
+    """Inode numbers for names that are being asked for side by side."""
 
 
 @dataclass(slots=True, eq=False)
@@ -84,6 +86,8 @@ class Node:
     kernel_pages: ETag | None = None
     """The version whose pages the kernel may still hold."""
     reader: ObjectReader | None = None
+    foreseen: float = NEVER
+    """When OSS was asked for the version of `reader` ahead of an open; see `foresight`."""
     leaving: bool = False
     """Its name is about to go: whoever takes it away holds the upload lock, or waits for it."""
     unlinked: bool = False

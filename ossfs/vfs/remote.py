@@ -59,10 +59,12 @@ class Found:
 class Names:
     """One page of a directory: name to whether it is a directory; the token of the next page.
 
-    last: the last key or common prefix of the page, relative to the directory, hidden ones too.
+    sizes: of the files, in bytes. last: the last key or common prefix of the page, hidden ones too,
+    relative to the directory.
     """
 
     names: dict[str, bool]
+    sizes: dict[str, int]
     hidden: int
     next_token: str | None
     last: bytes
@@ -178,7 +180,9 @@ class Remote:
                 names[text] = is_directory
         ends = [*(entry.key for entry in page.entries[-1:]), *page.prefixes[-1:]]
         last = max((end.removeprefix(prefix).encode() for end in ends), default=b"")
-        return Names(names=names, hidden=hidden, next_token=page.next_token, last=last)
+        skip = len(prefix)
+        sizes = {name: e.size for e in page.entries if names.get(name := e.key[skip:]) is False}
+        return Names(names=names, sizes=sizes, hidden=hidden, next_token=page.next_token, last=last)
 
 
 def same_version(before: ObjectInfo, now: ObjectInfo) -> bool:

@@ -36,16 +36,23 @@ class Tree:
     def __iter__(self) -> Iterator[Node]:
         return iter(list(self._nodes.values()))
 
-    def new(self, name: str, attributes: Attributes) -> Node:
-        """A node that stands in no directory yet; its inode number was never used before."""
-        node = Node(ino=self._next, name=name, attributes=attributes)
+    def new(self, name: str, attributes: Attributes, *, ino: Ino | None = None) -> Node:
+        """A node that stands in no directory yet.
+
+        ino: a number of `reserve`, else one that was never used before.
+        """
+        node = Node(ino=self.reserve() if ino is None else ino, name=name, attributes=attributes)
         if stat.S_ISDIR(attributes.mode):
             node.folder = Folder()
-        self._next = Ino(self._next + 1)
         self._nodes[node.ino] = node
         if len(self._nodes) > self._limit and node.ino >= self._next_sweep:
             self._sweep()
         return node
+
+    def reserve(self) -> Ino:
+        """A number for one node that is still to be made."""
+        self._next = Ino(self._next + 1)
+        return Ino(self._next - 1)
 
     def _sweep(self) -> None:
         """Drop nodes that nobody holds, those made first before others, an eighth of the limit.
@@ -178,6 +185,7 @@ class Tree:
         folder = node.entries()
         if len(folder.absent) > 1000:
             folder.absent = {n: t for n, t in folder.absent.items() if now - t < ttl}
-        if folder.listing is not None and now - folder.listing.when >= ttl:
+        listing = folder.listing
+        if listing is not None and now - listing.when >= ttl and not listing.reads.is_walk:
             folder.listing = None
             folder.cold_lookups = 0

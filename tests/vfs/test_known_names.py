@@ -17,7 +17,9 @@ def test_a_page_decides_only_names_of_which_it_holds_all_keys(
         page = everything[begin : begin + size]
         after = everything[begin - 1].rstrip(b"/") if begin else b""
         upto = page[-1] if begin + size < len(everything) else None
-        listing = Listing(0, {k.decode().rstrip("/"): k[-1:] == b"/" for k in page}, after, upto)
+        listing = Listing(
+            0, {k.decode().rstrip("/"): k[-1:] == b"/" for k in page}, {}, after, upto
+        )
         if listing.decides(name):
             assert (name in listing.names) == (name in keys or name in directories)
 
@@ -49,5 +51,5 @@ def test_who_jumps_about_is_asked_nothing_ahead_for(positions: list[int]) -> Non
 def test_the_order_is_that_of_the_bytes() -> None:
     names = ["z", "\U00010000", "\uffff", "a", "a.b"]
     listing = Listing(0, dict.fromkeys(names, False))
-    assert listing.step("a") == listing.step("a.b") == []
-    assert listing.step("z") == ["\uffff", "\U00010000"]
+    assert listing.looked_up("a") == listing.looked_up("a.b") == []
+    assert listing.looked_up("z") == ["\uffff", "\U00010000"]
