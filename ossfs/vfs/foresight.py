@@ -14,6 +14,7 @@ import trio
 
 from ossfs.errors import OssfsError
 from ossfs.transfer.opener import Opener
+from ossfs.transfer.parallel import for_each
 from ossfs.transfer.reader import ObjectReader
 from ossfs.vfs.kernel import Behaviour, Spawn
 from ossfs.vfs.known_names import AHEAD
@@ -33,6 +34,7 @@ KEPT = 2 * AHEAD
 """Readers kept for files that nobody has opened yet."""
 
 PARALLEL = 16
+"""Files that one walk has opened at a time."""
 
 
 class Foresight:
@@ -54,7 +56,6 @@ class Foresight:
         self._behaviour = behaviour
         self._clock = clock
         self._spawn = spawn
-        self._places = trio.CapacityLimiter(PARALLEL)
         self._kept: deque[tuple[Node, ObjectReader]] = deque()
 
     def opened(self, node: Node) -> None:
@@ -66,10 +67,14 @@ class Foresight:
         listing = folder.listing
         if listing is None or self._behaviour.attr_ttl <= 0:
             return
-        for name in listing.opened(node.name):
-            if name not in folder.asked and listing.sizes[name] <= SMALL_BYTES:
-                self._spawn(self._open_ahead, directory, name, listing.sizes[name])
-                folder.asked[name] = trio.Event()
+        sizes = {
+            name: listing.sizes[name]
+            for name in listing.opened(node.name)
+            if name not in folder.asked and listing.sizes[name] <= SMALL_BYTES
+        }
+        if sizes:
+            self._spawn(self._open_ahead, directory, sizes)
+            folder.asked |= {name: trio.Event() for name in sizes}
 
     def take(self, node: Node) -> bool:
         """Whether an open of *node* may do without asking OSS; true at most once for an answer."""
@@ -84,18 +89,31 @@ class Foresight:
             if flight is not None:
                 await flight.wait()
 
-    async def _open_ahead(self, directory: Node, name: str, size: int) -> None:
+    async def _open_ahead(self, directory: Node, sizes: dict[str, int]) -> None:
         asked = directory.entries().asked
+
+        async def open_one(name: str) -> None:
+            node = directory.entries().children.get(name)
+            try:
+                async with trio.Lock() if node is None else node.content_lock:
+                    await self._ask(directory, name, sizes[name])
+            except OssfsError as error:
+                log.debug("a file opened ahead: %s", error)  # who opens it meets its own error
+            except Exception:  # it would end the nursery of the whole mount
+                log.exception("opening ahead failed for a reason that is a mistake in ossfs")
+            finally:
+                asked.pop(name).set()
+
         try:
-            async with self._places:
-                if directory.attached:
-                    await self._ask(directory, name, size)
-        except OssfsError as error:
-            log.debug("a file opened ahead: %s", error)  # who opens it meets its own error
+            await for_each(list(sizes), open_one, limit=min(PARALLEL, len(sizes)))
         finally:
-            asked.pop(name).set()
+            for name in sizes:
+                if (event := asked.pop(name, None)) is not None:
+                    event.set()
 
     async def _ask(self, directory: Node, name: str, size: int) -> None:
+        if not directory.attached:
+            return
         question = self._lookups.question(directory, name)
         node = question.node
         if node is not None and (node.pinned or not node.is_regular):

@@ -18,7 +18,7 @@ from ossfs.store.base import ObjectInfo
 from ossfs.transfer.parallel import for_each
 from ossfs.types import ObjectKey
 from ossfs.vfs.kernel import Behaviour, KernelCache, Spawn
-from ossfs.vfs.known_names import AHEAD, Listing
+from ossfs.vfs.known_names import Listing
 from ossfs.vfs.node import NEVER, Folder, Node
 from ossfs.vfs.remote import Found, Remote, same_version
 from ossfs.vfs.tree import Tree
@@ -280,11 +280,13 @@ class Lookups:
                 await self._resolve(directory, name, names[name])
             except OssfsError as error:
                 log.debug("attributes asked for ahead: %s", error)
+            except Exception:  # it would end the nursery of the whole mount
+                log.exception("asking ahead failed for a reason that is a mistake in ossfs")
             finally:
                 asked.pop(name).set()
 
         try:
-            await for_each(list(names), ask, limit=min(AHEAD, self._behaviour.parallel))
+            await for_each(list(names), ask, limit=min(self._behaviour.parallel, len(names)))
         finally:
             for name in names:
                 if (event := asked.pop(name, None)) is not None:

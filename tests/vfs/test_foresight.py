@@ -1,0 +1,109 @@
+"""Small files opened ahead of someone who reads one after the other."""
+
+import os
+
+import pytest
+import trio
+
+from ossfs.vfs.foresight import FRESH_SECONDS, SMALL_BYTES
+from tests.vfs.world import Mount, World
+
+COUNT = 60
+DELAY = 0.02
+
+
+def name(number: int) -> str:
+    return f"d/f{number:02}"
+
+
+async def fill(mount: Mount, count: int = COUNT) -> None:
+    await mount.mkdir("d")
+    for number in range(count):
+        await mount.write(name(number), b"%d" % number)
+
+
+async def test_who_reads_one_file_after_the_other_waits_for_few_of_them(
+    mount: Mount, world: World
+) -> None:
+    await fill(mount)
+    other = world.mount()
+    other.bucket.delay = lambda: DELAY
+    begun = trio.current_time()
+    for number in range(COUNT):
+        assert await other.read(name(number)) == b"%d" % number
+    assert trio.current_time() - begun < COUNT * DELAY
+    assert other.bucket.count("get") < COUNT + 5
+    assert other.bucket.count("head") < 15
+
+
+async def test_each_open_is_answered_by_a_request_of_its_own(mount: Mount, world: World) -> None:
+    await fill(mount)
+    other = world.mount()
+    for _ in range(2):
+        other.bucket.forget()
+        for number in range(COUNT):
+            await other.read(name(number))
+        assert other.bucket.count("get") >= COUNT
+
+
+async def test_an_answer_that_has_grown_old_counts_for_no_open(mount: Mount, world: World) -> None:
+    await fill(mount)
+    other = world.mount()
+    for number in range(10):
+        await other.read(name(number))
+    await trio.sleep(FRESH_SECONDS)
+    for number in range(10, COUNT):
+        await mount.write(name(number), b"changed")
+    for number in range(10, COUNT):
+        assert await other.read(name(number)) == b"changed"
+
+
+async def test_what_this_mount_wrote_meanwhile_is_what_an_open_shows(
+    mount: Mount, world: World
+) -> None:
+    await fill(mount)
+    other = world.mount()
+    for number in range(10):
+        await other.read(name(number))
+    for number in range(10, COUNT):
+        await other.write(name(number), b"mine")
+        assert await other.read(name(number)) == b"mine"
+
+
+async def test_files_above_the_size_of_one_request_are_left_alone(
+    mount: Mount, world: World
+) -> None:
+    await mount.mkdir("d")
+    for number in range(8):
+        await mount.write(name(number), bytes(SMALL_BYTES + 1))
+    other = world.mount()
+    for number in range(5):
+        handle = await other.open(name(number), os.O_RDONLY)
+        await other.fs.release(handle)
+    await trio.testing.wait_all_tasks_blocked()
+    assert {call.key for call in other.bucket.calls if call.name == "get"} == {
+        name(number) for number in range(5)
+    }
+
+
+@pytest.mark.parametrize("operation", ["get", "head"])
+async def test_what_fails_ahead_fails_nobody_who_asks_again(
+    mount: Mount, world: World, operation: str
+) -> None:
+    await fill(mount)
+    other = world.mount()
+    other.bucket.fail(operation, name(20))
+    for number in range(COUNT):
+        assert await other.read(name(number)) == b"%d" % number
+
+
+async def test_without_attributes_to_trust_nothing_is_opened_ahead(
+    mount: Mount, world: World
+) -> None:
+    await fill(mount, 12)
+    other = world.mount(attr_ttl=0)
+    for number in range(6):
+        await other.read(name(number))
+    await trio.testing.wait_all_tasks_blocked()
+    read = {call.key for call in other.bucket.calls if call.name == "get"}
+    assert read == {name(number) for number in range(6)}
