@@ -6,6 +6,8 @@ One JSON object a line in each direction; every answer has `"ok"`, a failed one 
         Store everything that is not stored yet, then unmount. Answers
         {"unmounted": BOOL, "unstored": [{"name": …, "reason": …}, …]}; where not everything could
         be stored the mount stays, and so does the staged data.
+    {"command": "store", "timeout": SECONDS or null}
+        Store everything that is not stored yet. → {"unstored": [{"name": …, "reason": …}, …]}
     {"command": "pending"}   → {"unstored": [{"name": …, "reason": …}, …]}
     {"command": "where"}     → {"bucket": …, "prefix": …, "endpoint": …, "region": …}
 """

@@ -3,12 +3,13 @@
 import argparse
 import contextlib
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from ossfs.cli.arguments import GROUPS, CommandParser, add_options, written
-from ossfs.cli.mount_facts import object_url, with_mount_place
+from ossfs.cli.mount_facts import object_url, store_first, with_mount_place
 from ossfs.cli.progress import Progress, shown
 from ossfs.cli.terminal import printable
 from ossfs.config.address import BucketUrl, split_url
@@ -66,6 +67,10 @@ def run(arguments: argparse.Namespace) -> int:
     if not url.startswith("oss://"):
         path = Path(url)
         url = object_url(path)
+        if not arguments.dry_run:
+            # Attributes that the mount gathers belong to a version that is about to go.
+            for name in store_first(path, written(arguments)):
+                print(f"{printable(name)}: the mount could not store it yet", file=sys.stderr)
         own, prefix = with_mount_place(path, own, config_is_named=bool(arguments.config))
     bucket, key = split_url(url)
     config = resolve_conversion(BucketUrl(bucket, ""), wanted, own)

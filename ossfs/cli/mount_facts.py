@@ -1,9 +1,10 @@
 """From a path in a mount to its object, and to the settings that the mount was made with."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ossfs.cli.arguments import read_config
 from ossfs.cli.control import NobodyListens, Refused, ask
@@ -14,6 +15,7 @@ from ossfs.errors import CommandError
 
 _PREFIX = "user.ossfs."
 _ANSWER_SECONDS = 10
+_STORE_SECONDS = 60
 
 
 def attribute(path: Path, name: str) -> str | None:
@@ -63,11 +65,26 @@ def _behind(own: Written, facts: Mapping[str, object]) -> Written:
     return replace(own, pairs=[*first, *own.pairs, *last])
 
 
+def store_first(path: Path, own: Written) -> Sequence[str]:
+    """Have the mount of *path* store what it holds back; returns the names that it could not."""
+    request = {"command": "store", "timeout": _STORE_SECONDS}
+    answer = _ask(path, own, request, seconds=_STORE_SECONDS + _ANSWER_SECONDS)
+    unstored: Any = answer.get("unstored", ())
+    return [str(item["name"]) for item in unstored]
+
+
 def _facts(path: Path, own: Written) -> Mapping[str, object]:
+    return _ask(path, own, {"command": "where"}, seconds=_ANSWER_SECONDS)
+
+
+def _ask(
+    path: Path, own: Written, request: Mapping[str, object], *, seconds: float
+) -> Mapping[str, object]:
+    """What the process that serves the mount of *path* answers; nothing where none does."""
     mounted = next(filter(None, map(find_mount, [path, *path.absolute().parents])), None)
     for state in states_of(mounted, own) if mounted else ():
         try:
-            return ask(state.control, {"command": "where"}, seconds=_ANSWER_SECONDS)
+            return ask(state.control, request, seconds=seconds)
         except (NobodyListens, Refused):
             continue
     return {}

@@ -205,14 +205,22 @@ class Session:
     async def _control(
         self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
-        handlers = {"umount": self._umount, "pending": self._pending, "where": self._where}
+        handlers = {
+            "umount": self._umount,
+            "store": self._store,
+            "pending": self._pending,
+            "where": self._where,
+        }
         await serve_control(self._options.control, handlers, task_status=task_status)
 
     async def _umount(self, request: Mapping[str, Any]) -> Mapping[str, object]:
         """Store everything. Who asked then unmounts, so that a busy mount is refused as usual."""
+        return {"unmounted": False, **await self._store(request)}
+
+    async def _store(self, request: Mapping[str, Any]) -> Mapping[str, object]:
         limit = request.get("timeout")
         left = await self._filesystem.drain(math.inf if limit is None else float(limit))
-        return {"unmounted": False, "unstored": _listed(left)}
+        return {"unstored": _listed(left)}
 
     async def _pending(self, request: Mapping[str, Any]) -> Mapping[str, object]:
         return {"unstored": _listed(self._filesystem.unsaved())}

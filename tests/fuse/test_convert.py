@@ -46,7 +46,6 @@ def test_a_directory_of_a_live_mount_is_converted_and_the_mount_sees_it(
     os.utime(folder / "f", ns=(5, 10**18 + 7))
     (folder / "f").chmod(0o640)
     os.setxattr(folder / "f", "user.a", b"b")
-    os.sync()
     new = place.new_folder("keys") / "new.pem"
     write_private(new, private_pem(rsa_key(1)))
     before = os.stat(folder / "f")
