@@ -42,7 +42,9 @@ class CommandParser(argparse.ArgumentParser):
         self.set_defaults(pairs=())
 
     def parse(self, words: Sequence[str]) -> argparse.Namespace:
-        """Parse *words*; an unknown --flag is named before anything else is said of them."""
+        """Parse *words*, options and others in any order; an unknown --flag is named before
+        anything else is said of them.
+        """
         known = self._option_string_actions
         for word in words:
             if word == "--":
@@ -50,7 +52,7 @@ class CommandParser(argparse.ArgumentParser):
             flag = word.partition("=")[0]
             if flag.startswith("--") and flag not in known:
                 raise UsageError(f"unknown option {flag}{did_you_mean(flag, known)}")
-        return self.parse_args(words)
+        return self.parse_intermixed_args(words)
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message}; `{self.prog} --help` says more")

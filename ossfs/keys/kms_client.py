@@ -10,8 +10,9 @@ An action takes at most so many seconds, whatever it waits for: its turn, the ne
 While the KMS cannot be reached, actions fail at once (`kms_circuit`).
 
 Failures come out as KeyUnavailable (ENOKEY), and one line of the log says what is missing. It is
-written when the failure begins, not again before the action has succeeded once. Texts of the KMS
-are not quoted: some repeat what was signed, and that may hold a plaintext.
+written when the failure begins, not again before the action has succeeded with that key, or with
+any where the KMS was out of reach. Texts of the KMS are not quoted: some repeat what was signed,
+and that may hold a plaintext.
 """
 
 import json
@@ -38,6 +39,8 @@ _ANSWER_BYTES = 1 << 20
 _CONNECT_SECONDS = 10.0
 _ATTEMPT_SECONDS = 5.0
 _AT_A_TIME = 8
+_ALL_KEYS = ""
+"""In place of a key, where the trouble is that of no single one."""
 
 
 class AccessKeySource(Protocol):
@@ -123,7 +126,7 @@ class KmsClient:
         self._limit = trio.CapacityLimiter(_AT_A_TIME)
         self._circuit = Circuit()
         self._not_before = 0.0
-        self._complaints: dict[str, str] = {}
+        self._complaints: dict[tuple[str, str], str] = {}
 
     async def aclose(self) -> None:
         """Closes the transport."""
@@ -183,9 +186,10 @@ class KmsClient:
             if refusal.makes_no_sense_of_blob(action):
                 raise WrongKey from None
             told = refusal.about(action, key_id)
-            self._complain(action, told)
+            self._complain(action, key_id, told)
             raise told from refusal.__cause__
-        self._complaints.pop(action, None)
+        for about in (key_id, _ALL_KEYS):
+            self._complaints.pop((action, about), None)
         return answer
 
     async def _in_time(
@@ -232,11 +236,12 @@ class KmsClient:
             self._clock_offset = refusal.server_time - self._clock()
             log.warning("the clock differs from that of the KMS by %.0f s", self._clock_offset)
 
-    def _complain(self, action: str, refusal: KmsRefusal) -> None:
+    def _complain(self, action: str, key_id: str, refusal: KmsRefusal) -> None:
         if action == "DescribeKey" and refusal.is_not_allowed:
             return
-        if self._complaints.get(action) != refusal.code:
-            self._complaints[action] = refusal.code
+        about = (action, _ALL_KEYS if refusal.is_unreachable else key_id)
+        if self._complaints.get(about) != refusal.code:
+            self._complaints[about] = refusal.code
             log.error("%s", refusal)
 
     # --- one attempt ----------------------------------------------------------------------------

@@ -7,6 +7,7 @@
 What is checked is the file that was opened, so nobody can put another one there in between.
 """
 
+import logging
 import os
 import shlex
 import stat
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import final
 
 from ossfs.errors import KeyProblem
+
+log = logging.getLogger(__name__)
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 """What a group or anybody may do; an access list shows in the bits of the group."""
@@ -33,7 +36,8 @@ class PrivateFile:
         """Raises KeyProblem if others may read or change it, or if it belongs to somebody else.
 
         holds: the secret in it, for the message, where the kind of file does not tell.
-        Root and the user whose process this is may own it. A pipe (/dev/fd/N, <(command)) or a
+        Root and the user whose process this is may own it. Root may use those of anybody: who ran
+        sudo expects it, of all others there is a warning. A pipe (/dev/fd/N, <(command)) or a
         device is nobody's file, so that its mode says nothing.
         """
         if not stat.S_ISREG(self.found.st_mode):
@@ -41,12 +45,15 @@ class PrivateFile:
         name = f"{self.path} holds {holds} and" if holds else f"{self.path}"
         me, owner = os.geteuid(), self.found.st_uid
         mode = stat.S_IMODE(self.found.st_mode)
-        if owner not in {0, me}:
+        if me != 0 and owner not in {0, me}:
             remedy = f"`sudo chown {me} {self._quoted}` makes it yours"
             raise KeyProblem(f"{name} belongs to another user (uid {owner}); {remedy}")
         if mode & _OTHERS:
             remedy = f"`chmod 600 {self._quoted}` makes it its owner's alone"
             raise KeyProblem(f"{name} is open to others (mode {mode:04o}); {remedy}")
+        # Root can read it anyway; what its owner can do is put another secret there.
+        if owner not in {0, me} and os.environ.get("SUDO_UID") != str(owner):
+            log.warning("%s belongs to another user (uid %d), who can change it", name, owner)
 
     @property
     def _quoted(self) -> str:

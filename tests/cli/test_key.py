@@ -41,9 +41,10 @@ def test_a_keyring_is_made_filled_listed_tried_and_emptied(
     assert listed[1].split() == ["*", "archive", "aes", f"{keys}/archive.key"]
     assert run("test") == 0
     assert run("test", "archive") == 0
+    assert run("test", "--region", "cn-hangzhou", "archive") == 0
     assert run("remove", "team") == 0
     output = capsys.readouterr()
-    assert output.out.count("archive: wraps and unwraps") == 2
+    assert output.out.count("archive: wraps and unwraps") == 3
     assert [entry.name for entry in keyring_file.read(keys / "keys.toml").entries] == [
         *("archive", "writer")
     ]

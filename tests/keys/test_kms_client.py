@@ -150,6 +150,32 @@ async def test_a_lasting_failure_is_logged_once_until_it_has_passed(
     assert "kms.cn-hangzhou" in caplog.records[0].getMessage()
 
 
+async def test_what_one_key_is_refused_is_logged_once_while_others_work(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    kms = MockKms()
+    client = kms.client(retries=0)
+    for refused in ("alias/a", "alias/b") * 3:
+        kms.answers.append(refusal("Rejected.Disabled", 409))
+        with pytest.raises(KeyUnavailable):
+            await client.encrypt(refused, "cGxhaW4=", {})
+        await client.encrypt(KEY, "cGxhaW4=", {})
+    first, second = caplog.messages
+    assert "alias/a" in first
+    assert "alias/b" in second
+
+
+async def test_a_kms_out_of_reach_is_logged_once_for_all_of_its_keys(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    kms = MockKms([httpx.ConnectError("refused")])
+    client = kms.client(retries=0)
+    for key in ("alias/a", "alias/b", KEY):
+        with pytest.raises(KeyUnavailable):
+            await client.encrypt(key, "cGxhaW4=", {})
+    assert len(caplog.messages) == 1
+
+
 @pytest.mark.parametrize("code", ["InvalidParameter", "InvalidCiphertext.Blob"])
 async def test_a_blob_that_makes_no_sense_looks_like_any_failure_of_cryptography(
     code: str, caplog: pytest.LogCaptureFixture

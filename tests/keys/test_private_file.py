@@ -99,21 +99,46 @@ def test_a_public_key_is_for_everyone(tmp_path: Path) -> None:
         assert not rsa.load(tmp_path / "key.pub.pem").can_unwrap
 
 
+def file_of(owner: int, path: Path, mode: int = 0o600) -> private_file.PrivateFile:
+    found = os.stat_result((stat.S_IFREG | mode, 1, 1, 1, owner, 0, 32, 0, 0, 0))
+    return private_file.PrivateFile(path=path, content=bytes(32), found=found)
+
+
 @pytest.mark.parametrize(
     ("owner", "me", "taken"),
-    [(0, 0, True), (0, 1000, True), (1000, 1000, True), (1001, 1000, False), (1000, 0, False)],
+    [(0, 0, True), (0, 1000, True), (1000, 1000, True), (1001, 1000, False), (1000, 0, True)],
 )
-def test_it_belongs_to_root_or_to_who_mounts(
+def test_it_belongs_to_root_or_to_who_mounts_unless_that_is_root(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: int, me: int, taken: bool
 ) -> None:
-    found = os.stat_result((stat.S_IFREG | 0o600, 1, 1, 1, owner, 0, 32, 0, 0, 0))
-    file = private_file.PrivateFile(path=tmp_path / "key", content=bytes(32), found=found)
+    file = file_of(owner, tmp_path / "key")
     monkeypatch.setattr(os, "geteuid", lambda: me)
     if taken:
         file.require_private()
         return
     with pytest.raises(KeyProblem, match=rf"uid {owner}\); `sudo chown {me} {tmp_path}/key`"):
         file.require_private()
+
+
+@pytest.mark.parametrize(
+    ("sudo_uid", "warned"), [("1000", False), ("1001", True), ("", True), (None, True)]
+)
+def test_root_is_told_of_an_owner_who_did_not_run_sudo(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    sudo_uid: str | None,
+    warned: bool,
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.delenv("SUDO_UID", raising=False)
+    if sudo_uid is not None:
+        monkeypatch.setenv("SUDO_UID", sudo_uid)
+    file_of(1000, tmp_path / "key").require_private()
+    told = [f"{tmp_path}/key belongs to another user (uid 1000), who can change it"]
+    assert caplog.messages == (told if warned else [])
+    with pytest.raises(KeyProblem, match="chmod 600"):
+        file_of(1000, tmp_path / "key", mode=0o640).require_private()
 
 
 def test_nothing_secret_stands_in_a_repr(tmp_path: Path) -> None:
