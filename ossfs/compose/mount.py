@@ -95,6 +95,7 @@ def _build_session(
         allow_other=config.mount.allow_other,
         read_only=config.mount.read_only,
         no_exec=config.mount.no_exec,
+        kernel_writeback=config.mount.kernel_writeback,
     )
     return Session(filesystem, options, facts=_facts(config), ready=ready)
 

@@ -364,6 +364,12 @@ class MountOptions:
             metavar="full",
         ),
     )
+    kernel_writeback: bool = field(
+        default=False,
+        metadata=option(
+            values.switch, "the kernel gathers writes; only where no other client writes"
+        ),
+    )
     status_xattrs: Literal["listed", "hidden"] = field(
         default="listed",
         metadata=option(

@@ -53,15 +53,18 @@ class KernelNotifier:
 
 
 class Operations(pyfuse3.Operations):
-    """One method per request; each wears the boundary."""
+    """One method per request; each wears the boundary.
+
+    writeback: the kernel gathers writes, so that all of them come with offsets of its own.
+    """
 
     supports_dot_lookup = False
-    enable_writeback_cache = False
     enable_acl = False
 
-    def __init__(self, filesystem: FileSystem) -> None:
+    def __init__(self, filesystem: FileSystem, *, writeback: bool = False) -> None:
         super().__init__()
         self._fs = filesystem
+        self.enable_writeback_cache = writeback
 
     # --- names -------------------------------------------------------------------------------
 
@@ -157,6 +160,7 @@ class Operations(pyfuse3.Operations):
             size=attr.st_size if fields.update_size else None,
             atime_ns=attr.st_atime_ns if fields.update_atime else None,
             mtime_ns=attr.st_mtime_ns if fields.update_mtime else None,
+            ctime_ns=attr.st_ctime_ns if fields.update_ctime else None,
         )
         handle = None if fh is None else HandleId(fh)
         return _entry(await self._fs.setattr(Ino(inode), changes, handle))
@@ -223,7 +227,7 @@ class Operations(pyfuse3.Operations):
     async def write(self, fh: FileHandleT, off: int, buf: bytes) -> int:
         # Pages of a mapping come through any handle that can write, one that appends too. An
         # append begins where the kernel believes the end to be, a page before it.
-        placed = off < self._fs.believed_end(HandleId(fh))
+        placed = self.enable_writeback_cache or off < self._fs.believed_end(HandleId(fh))
         return await self._fs.write(HandleId(fh), off, buf, placed=placed)
 
     @replies_errno

@@ -52,6 +52,7 @@ class SessionOptions:
     allow_other: bool = False
     read_only: bool = False
     no_exec: bool = False
+    kernel_writeback: bool = False
 
     def for_libfuse(self) -> set[str]:
         """Mount options; devices and set-uid programs of a bucket are never honoured."""
@@ -115,7 +116,7 @@ class Session:
     def _mount(self) -> None:
         try:
             pyfuse3.init(
-                Operations(self._filesystem),
+                Operations(self._filesystem, writeback=self._options.kernel_writeback),
                 str(self._options.mountpoint),
                 self._options.for_libfuse(),
             )

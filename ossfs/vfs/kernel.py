@@ -41,4 +41,6 @@ class Behaviour:
     list_status: bool = True
     reupload_max: int = 1 << 30
     parallel: int = 64
+    kernel_writeback: bool = False
+    """The kernel gathers writes and keeps its own size and times of the files that it knows."""
     gather_attributes: float = 1.0

@@ -317,7 +317,7 @@ class Lookups:
                 return node
             folder.absent[name] = now
             return None
-        if node is not None and node.kind != _kind(found):
+        if node is not None and not self._stays(node, found):
             if not self.vanished(node):
                 return node
             node = None
@@ -394,10 +394,28 @@ class Lookups:
         """Believe what OSS said of the node's key. Raises StaleHandle if that is another file or
         none.
         """
-        if found is not None and node.kind == _kind(found):
+        if found is not None and self._stays(node, found):
             self.learn(node, found)
         elif self.vanished(node):
+            if found is not None and node.parent is not None and node.parent.attached:
+                self._place(node.parent, node.name, found)
             raise StaleHandle("another client removed the file")
+
+    def _stays(self, node: Node, found: Found) -> bool:
+        """Whether *found* can be shown under the number of *node*.
+
+        Not as another kind of file. And a kernel that gathers writes would go on with the size and
+        times of a file that it knows, so it is to take what another client stored for another file.
+        """
+        if node.kind != _kind(found):
+            return False
+        known = node.lookups or node.handles
+        if not self._behaviour.kernel_writeback or not node.is_regular or not known:
+            return True
+        if node.info is None or found.info is None or not same_version(node.info, found.info):
+            return False
+        # An open one keeps its number: its content is the same.
+        return bool(node.handles) or found.attributes.mtime_ns == node.attributes.mtime_ns
 
     @staticmethod
     def check_attached(node: Node) -> None:

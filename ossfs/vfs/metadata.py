@@ -51,7 +51,10 @@ class Stat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
-    """What setattr asks for; None leaves a field as it is."""
+    """What setattr asks for; None leaves a field as it is.
+
+    ctime_ns: of a kernel that keeps the times of what it gathers; any other change makes it now.
+    """
 
     mode: int | None = None
     uid: int | None = None
@@ -59,6 +62,7 @@ class Changes:
     size: int | None = None
     atime_ns: int | None = None
     mtime_ns: int | None = None
+    ctime_ns: int | None = None
 
 
 class Metadata:
@@ -145,7 +149,7 @@ class Metadata:
             gid=chosen(changes.gid, before.gid),
             atime_ns=chosen(changes.atime_ns, before.atime_ns),
             mtime_ns=chosen(changes.mtime_ns, before.mtime_ns),
-            ctime_ns=self._now(),
+            ctime_ns=chosen(changes.ctime_ns, self._now()),
         )
 
     # --- extended attributes ---------------------------------------------------------------------

@@ -593,3 +593,49 @@ async def test_names_that_oss_would_refuse_to_look_up_do_not_exist(
     assert longest <= 1023
     assert not await mount.exists("\\x")
     assert "\\x" not in {call.key for call in mount.bucket.calls}
+
+
+# --- under a kernel that gathers writes --------------------------------------------------------
+
+
+async def test_a_kernel_that_gathers_writes_gets_a_new_number_for_a_foreign_version(
+    world: World,
+) -> None:
+    mount = world.mount(kernel_writeback=True)
+    await mount.write("f", b"ours")
+    handle = await mount.open("f")
+    old = await mount.find("f")
+    await world.put("f", b"a foreign version")
+    with refused(errno.ESTALE):
+        await mount.fs.open(old.ino, os.O_RDONLY)
+    # What the kernel does then: it looks the name up and opens what stands there.
+    new = await mount.stat("f")
+    assert (new.ino != old.ino, new.size) == (True, 17)
+    assert await mount.read("f") == b"a foreign version"
+    with refused(errno.ESTALE):
+        await mount.fs.read(handle, 0, 10)
+    await mount.fs.release(handle)
+    mount.fs.forget(old.ino, 1)
+    mount.check_invariants()
+
+
+async def test_an_open_file_keeps_its_number_while_its_content_does(world: World) -> None:
+    mount = world.mount(kernel_writeback=True, attr_ttl=0)
+    await world.put("f", b"plain")
+    handle = await mount.open("f")
+    number = (await mount.stat("f")).ino
+    await mount.rename("f", "g")
+    await trio.sleep(5)
+    assert (await mount.stat("g")).ino == number
+    assert await mount.fs.read(handle, 0, 10) == b"plain"
+    await mount.close(handle)
+
+
+async def test_a_link_that_another_client_made_a_file_is_found_at_once(world: World) -> None:
+    mount = world.mount()
+    await mount.symlink("f", b"target")
+    async with mount.at("f") as stat:
+        await world.put("f", b"a file")
+        with refused(errno.ESTALE):
+            await mount.fs.open(stat.ino, os.O_RDONLY)
+    assert await mount.read("f") == b"a file"
