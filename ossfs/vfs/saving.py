@@ -142,8 +142,8 @@ class Saver:
             with trio.CancelScope() as node.uploading, _mistakes_told():
                 info = await self._put(node, key, frozen, attributes, replaces=replaces)
         except OssfsError as error:
+            _tell_failure(node, key, error)
             node.failure = error
-            log.warning("%s is not stored yet: %s", names_in_log.name(key), error)
             if error.retryable:
                 _may_be_stored(node, attributes)
             self.retry(node)
@@ -329,6 +329,13 @@ def _mistakes_told() -> Iterator[None]:
     except Exception as error:
         log.exception("storing failed for a reason that is a mistake in ossfs")
         raise _Mistake(f"internal error: {type(error).__name__}") from error
+
+
+def _tell_failure(node: Node, key: ObjectKey, error: OssfsError) -> None:
+    """When it begins or becomes another one; what lasts is tried, and would be told, for ever."""
+    lasts = type(node.failure) is type(error)
+    level = logging.DEBUG if lasts else logging.WARNING
+    log.log(level, "%s is not stored yet: %s", names_in_log.name(key), error)
 
 
 def _lacks(node: Node, generation: int) -> bool:

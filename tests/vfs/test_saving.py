@@ -159,6 +159,23 @@ async def test_a_failed_upload_is_tried_again_with_growing_pauses(
     assert await mount.read("f") == b"precious"
 
 
+async def test_a_file_that_is_not_stored_is_told_once_for_each_kind_of_failure(
+    mount: Mount, caplog: pytest.LogCaptureFixture
+) -> None:
+    def denied() -> StoreError:
+        return AccessDenied("no", code="AccessDenied", status=403)
+
+    for _ in range(2):
+        mount.bucket.fail("put", times=3)
+        mount.bucket.fail("put", times=3, error=denied)
+        with refused(errno.EIO):
+            await mount.write("f", b"precious")
+        await trio.sleep(500)
+        assert mount.fs.unsaved() == []
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert ["AccessDenied" in message for message in told] == [False, True] * 2
+
+
 async def test_a_refused_upload_is_tried_again_too(mount: Mount, world: World) -> None:
     def denied() -> StoreError:
         return AccessDenied("no", code="AccessDenied", status=403)
