@@ -95,6 +95,7 @@ def _add(arguments: argparse.Namespace) -> int:
     _expect(arguments, 1)
     entry = _entry(arguments)
     _check_characters(entry)
+    _check_endpoint(entry)
     _check_files(entry)
     keyring_editing.add(arguments.keyring, entry, active=arguments.active)
     active = keyring_file.read(arguments.keyring).active
@@ -110,6 +111,15 @@ def _check_files(entry: Entry) -> None:
         load_file(entry)
     elif entry.context_file is not None:
         read_context(entry.context_file)
+
+
+def _check_endpoint(entry: Entry) -> None:
+    """Raises UsageError."""
+    if isinstance(entry, KmsEntry) and entry.endpoint is not None:
+        try:
+            parse_endpoint(entry.endpoint)
+        except ValueError as error:
+            raise UsageError(f"--kms-endpoint: {error}") from None
 
 
 def _entry(arguments: argparse.Namespace) -> Entry:

@@ -27,7 +27,8 @@ _ACTIVE = re.compile(r"^([ \t]*active[ \t]*=[ \t]*)(?:\"[^\"\n]*\"|'[^'\n]*')", 
 _HEADER = re.compile(
     r"^[ \t]*\[[ \t]*key[ \t]*\.[ \t]*[\"']?([A-Za-z0-9_-]+)[\"']?[ \t]*\]", re.MULTILINE
 )
-_ANY_HEADER = re.compile(r"^[ \t]*\[", re.MULTILINE)
+_ANY_HEADER = re.compile(r"^(?:[ \t]*#.*\n)*[ \t]*\[", re.MULTILINE)
+"""With the lines of comment right above it."""
 
 
 def add(path: Path, entry: Entry, *, active: bool) -> None:
@@ -37,13 +38,13 @@ def add(path: Path, entry: Entry, *, active: bool) -> None:
     """
     if not is_name(entry.name):
         raise KeyProblem(f"{entry.name}: a name has 1 to 64 letters, digits, - and _")
+    by_itself = f'active = "{entry.name}"\n\n{_section(entry)}'
+    parse(by_itself, path)
     with _alone(path):
         if path.exists():
             _append(path, entry, active=active)
         else:
-            text = f'active = "{entry.name}"\n\n{_section(entry)}'
-            _expected(path, text)
-            _store(path, text)
+            _store(path, by_itself)
 
 
 def _append(path: Path, entry: Entry, *, active: bool) -> None:
@@ -172,16 +173,21 @@ def _place(path: Path) -> Path:
 
 
 def _store(path: Path, text: str) -> None:
-    """Replace the file by *text*, synced, with the mode that it had (0600 if it is new)."""
+    """Replace the file by *text*, synced, with the mode that it had (0600 if it is new), and the
+    owner as far as that is permitted, so that root takes it away from nobody.
+    """
     path = _place(path)
     try:
-        mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
+        before = path.stat() if path.exists() else None
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with open(descriptor, "w", encoding="utf-8") as file:
                 file.write(text)
                 file.flush()
-                os.fchmod(file.fileno(), mode)
+                if before is not None:
+                    with contextlib.suppress(PermissionError):
+                        os.fchown(file.fileno(), before.st_uid, before.st_gid)
+                os.fchmod(file.fileno(), 0o600 if before is None else before.st_mode & 0o777)
                 os.fsync(file.fileno())
             os.replace(name, path)
         except BaseException:

@@ -78,6 +78,8 @@ def test_a_key_that_cannot_be_used_is_named_and_the_exit_code_says_so(
         (("add", "a", "--aes-key", "none"), 4, "does not exist"),
         (("add", "a", "--rsa-key", "team.pem"), 4, "protected by a passphrase"),
         (("add", "a b", "--aes-key", "archive.key"), 4, "a name has"),
+        (("add", "a", "--kms-key-id", ""), 4, "[key.a]: key-id is missing"),
+        (("add", "a", "--kms-key-id", "x", "--kms-endpoint", "ftp://kms"), 2, "--kms-endpoint: "),
         (("use",), 2, "takes one NAME"),
         (("use", "a", "b"), 2, "takes one NAME"),
         (("use", "a"), 4, "does not exist"),

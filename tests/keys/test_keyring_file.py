@@ -1,6 +1,7 @@
 """A keyring file says which keys there are, or in one line what is wrong with it."""
 
 import json
+import os
 import stat
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -275,6 +276,7 @@ def test_what_is_added_is_read_and_what_is_removed_is_gone(
 def test_an_edit_leaves_the_rest_of_the_text_alone(tmp_path: Path) -> None:
     path = tmp_path / "keys.toml"
     before = FULL.replace(CONTEXT, 'context-file = "context.json"')
+    before = before.replace("[key.new]", "# the second\n  # of them\n[key.new]")
     path.write_text(before)
     path.chmod(0o640)
     keyring_editing.add(path, AesEntry(name="extra", file=Path("/e.key")), active=True)
@@ -285,6 +287,7 @@ def test_an_edit_leaves_the_rest_of_the_text_alone(tmp_path: Path) -> None:
     keyring_editing.remove(path, "old")
     assert "# of the whole team" in path.read_text()
     assert "[key.old]" not in path.read_text()
+    assert "# the second\n  # of them\n[key.new]" in path.read_text()
     assert [file.name for file in tmp_path.iterdir()] == ["keys.toml"]
 
 
@@ -293,6 +296,16 @@ def test_a_new_keyring_is_its_owner_s_alone(tmp_path: Path) -> None:
     keyring_editing.add(path, AesEntry(name="first", file=Path("/e.key")), active=False)
     assert keyring_file.read(path).active == "first"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_keyring_that_root_edits_stays_its_owner_s(tmp_path: Path) -> None:
+    path = tmp_path / "keys.toml"
+    keyring_editing.add(path, _named("first"), active=False)
+    os.chown(path, 1000, 1001)
+    keyring_editing.add(path, _named("second"), active=True)
+    found = path.stat()
+    assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (1000, 1001, 0o600)
 
 
 @pytest.mark.parametrize(
