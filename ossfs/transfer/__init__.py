@@ -14,6 +14,7 @@ below these
 ciphertext  the stored form of frozen content, in two passes
 opening     what an answer of OSS is, and which key opens it
 restoring   stored bytes as a source for sending
+sidecar     server-side encryption of the tags that are an object of their own
 version     one accepted version: check and decrypt its chunks
 tagsource   authentic tags from headers or sidecar
 streams     which bytes to fetch ahead

@@ -27,6 +27,7 @@ from ossfs.transfer.opener import Opener
 from ossfs.transfer.protection import ServerChoice, is_as_asked
 from ossfs.transfer.restoring import StoredVersion, store_again
 from ossfs.transfer.sending import Sender
+from ossfs.transfer.sidecar import restate_sidecar
 from ossfs.types import ObjectKey
 
 
@@ -110,6 +111,8 @@ class Copier:
             acl=None if choice is None else await own_acl(self._sender.store, info),
         )
         store = self._sender.store
+        if choice is not None:
+            await restate_sidecar(store, info, choice.encryption)
 
         async def is_unchanged() -> None:
             now = await store.head(info.key)

@@ -165,6 +165,21 @@ async def test_a_large_file_gets_a_sidecar_of_its_own(conversions: Conversions) 
     assert await conversions.content() == content
 
 
+@pytest.mark.parametrize("copy_limit", [None, 1 << 20])
+async def test_the_sidecar_of_a_large_file_goes_along(
+    conversions: Conversions, copy_limit: int | None
+) -> None:
+    content = content_of(INLINE_LIMIT + 1)
+    conversions.world.store.inner = MemoryStore(copy_limit=copy_limit)
+    old = await conversions.store(content, master=rsa(), encryption=KMS)
+    sidecar = ObjectKey(old.metadata["ossfs-sidecar"])
+    for asked in (AES256, None):
+        await conversions.convert(Goal(server=asked))
+        assert (await conversions.info()).encryption == asked
+        assert (await conversions.world.store.head(sidecar)).encryption == asked
+    assert await conversions.content() == content
+
+
 async def test_the_target_of_a_link_is_content_too(conversions: Conversions) -> None:
     await conversions.store(b"some/where", master=rsa(), attributes=LINK)
     await conversions.convert(to_key(aes()))

@@ -96,6 +96,15 @@ async def test_an_encrypted_file_is_stored_again_with_the_same_bytes(
     assert (seen.mode & 0o777, seen.mtime_ns) == (0o640, 5)
 
 
+async def test_the_tags_of_a_large_file_go_along(world: World) -> None:
+    mount = world.mount(sse=AES256, area=64 << 20)
+    await mount.write("f", bytes((32 << 20) + 1))
+    sidecar = (await world.head("f")).metadata["ossfs-sidecar"]
+    for text, choice in CHOICES.items():
+        await mount.set_xattr("f", SSE, text.encode())
+        assert (await world.head(sidecar)).encryption == choice
+
+
 @pytest.mark.parametrize("own", [True, False])
 async def test_an_acl_of_the_object_s_own_stays(world: World, mount: Mount, own: bool) -> None:
     if own:

@@ -33,6 +33,7 @@ from ossfs.transfer.convert.workspace import Workspace
 from ossfs.transfer.opening import accept
 from ossfs.transfer.restoring import StoredVersion, store_again
 from ossfs.transfer.sending import Sender
+from ossfs.transfer.sidecar import restate_sidecar
 from ossfs.transfer.uploader import Uploader
 from ossfs.transfer.version import Integrity, Version
 from ossfs.types import ObjectKey
@@ -244,6 +245,7 @@ class Conversion:
         """Of an object whose headers OSS does not replace: there and back by copies, which keep
         bytes and envelope, so that no key is needed; where that is refused, through this machine.
         """
+        await restate_sidecar(self._store, job.info, job.server)
         async with self._temporary() as key:
             with _unbroken(job.info):
                 if not await self._copied(job, key):
