@@ -202,7 +202,6 @@ class KmsClient:
     async def _repeated(
         self, action: str, parameters: Mapping[str, str], probing: bool, deadline: float
     ) -> dict[str, Any]:
-        retries = 0 if probing else self._retries
         repetitions, clock_corrected = 0, False
         while True:
             try:
@@ -211,11 +210,16 @@ class KmsClient:
                 if refusal.is_wrong_clock and not clock_corrected:
                     clock_corrected = True
                     self._correct_clock(refusal)
-                elif refusal.may_pass and repetitions < retries:
+                elif self._may_repeat(refusal, repetitions, probing):
                     repetitions += 1
                     await self._wait(action, refusal, repetitions, deadline)
                 else:
                     raise
+
+    def _may_repeat(self, refusal: KmsRefusal, repetitions: int, probing: bool) -> bool:
+        # A probe has found out what it is for as soon as one attempt is lost.
+        lost = probing and refusal.is_unreachable
+        return refusal.may_pass and repetitions < self._retries and not lost
 
     async def _wait(
         self, action: str, refusal: KmsRefusal, repetitions: int, deadline: float

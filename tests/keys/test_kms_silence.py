@@ -155,6 +155,17 @@ async def test_one_answer_opens_the_way_for_all(autojump_clock: MockClock) -> No
         assert await kms.encrypt() == 0
 
 
+async def test_a_probe_that_is_answered_is_repeated_like_any_other(
+    autojump_clock: MockClock,
+) -> None:
+    kms = Silent()
+    await kms.fail()
+    kms.silent = False
+    await trio.sleep(SECONDS)
+    kms.kms.answers = [refusal("ServiceUnavailable", 503), refusal("Throttling.User", 400)]
+    await kms.encrypt()
+
+
 async def test_a_probe_that_is_cancelled_leaves_the_next_one_to_find_out(
     autojump_clock: MockClock,
 ) -> None:
