@@ -110,6 +110,7 @@ def _behaviour(mount: MountOptions) -> Behaviour:
         show_gid=mount.gid,
         show_umask=mount.umask,
         kernel_writeback=mount.kernel_writeback,
+        list_names_only=mount.list_attrs == "fast",
         list_status=mount.status_xattrs == "listed",
         reupload_max=ANY_SIZE if mount.allow_reupload else REUPLOAD_MAX,
     )

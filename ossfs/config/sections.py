@@ -356,12 +356,12 @@ class MountOptions:
             metavar="always|ttl",
         ),
     )
-    list_attrs: Literal["full"] = field(
+    list_attrs: Literal["full", "fast"] = field(
         default="full",
         metadata=option(
-            values.choice("full"),
-            "listings show the stored attributes of each file",
-            metavar="full",
+            values.choice("full", "fast"),
+            "listings ask for the attributes of each file, or tell names alone",
+            metavar="full|fast",
         ),
     )
     kernel_writeback: bool = field(

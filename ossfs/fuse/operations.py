@@ -24,7 +24,7 @@ from ossfs.fuse.boundary import never_raises, replies_errno
 from ossfs.types import HandleId, Ino
 from ossfs.vfs.content import Opened
 from ossfs.vfs.creation import Caller
-from ossfs.vfs.filesystem import DirectoryEntry, FileSystem
+from ossfs.vfs.filesystem import FileSystem
 from ossfs.vfs.metadata import Changes, Stat
 
 log = logging.getLogger(__name__)
@@ -257,10 +257,10 @@ class Operations(pyfuse3.Operations):
                 return
             for entry in entries:
                 if not pyfuse3.readdir_reply(
-                    token, FileNameT(entry.name), _listed(entry), entry.position
+                    token, FileNameT(entry.name), _entry(entry.stat), entry.position
                 ):
                     return
-                if entry.stat is not None and entry.name not in {b".", b".."}:
+                if entry.name not in {b".", b".."}:
                     self._fs.count_reference(entry.stat.ino)
                 position = entry.position
 
@@ -300,15 +300,3 @@ def _entry(stat: Stat) -> EntryAttributes:
     entry.st_mtime_ns = stat.mtime_ns
     entry.st_ctime_ns = stat.ctime_ns
     return entry
-
-
-def _listed(entry: DirectoryEntry) -> EntryAttributes:
-    if entry.stat is not None:
-        return _entry(entry.stat)
-    # Attributes could not be had: the kernel gets the name and its type and looks up the rest
-    # itself.
-    unknown = EntryAttributes()
-    unknown.st_ino = InodeT(0)
-    unknown.st_mode = ModeT(0o040000 if entry.is_directory else 0o100000)
-    unknown.entry_timeout = unknown.attr_timeout = 0
-    return unknown

@@ -37,12 +37,11 @@ LINK_MAX = 4095
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DirectoryEntry:
-    """One entry of a directory; stat None: known by name only, the rest must be looked up."""
+    """One entry of a directory; of one that is known by name only, the stat is valid for 0 s."""
 
     name: bytes
     position: int
-    is_directory: bool
-    stat: Stat | None
+    stat: Stat
 
 
 class FileSystem:
@@ -260,8 +259,7 @@ class FileSystem:
         return DirectoryEntry(
             name=entry.name.encode(),
             position=entry.position,
-            is_directory=entry.is_directory,
-            stat=None if entry.node is None else self._stat(entry.node),
+            stat=self._stat(entry.node),
         )
 
     async def fsyncdir(self, handle: HandleId) -> None:

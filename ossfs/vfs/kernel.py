@@ -39,6 +39,8 @@ class Behaviour:
     show_gid: int | None = None
     show_umask: int | None = None
     list_status: bool = True
+    list_names_only: bool = False
+    """Listings ask for no attributes."""
     reupload_max: int = 1 << 30
     parallel: int = 64
     kernel_writeback: bool = False

@@ -69,7 +69,7 @@ class Listing:
     """Names between `after` and `upto`, begun at `when` (clock seconds).
 
     names: to whether the name is a directory; changes of this mount are applied to it. sizes: of
-    the files, in bytes, as they were then. after, upto:
+    the files, in bytes, as they were then; modified: when they were stored, in ns. after, upto:
     bounds in keys relative to the directory, b"" and None where there is none; what lies outside of
     them may be among the names, but who is not may still exist. answered: lookups that it saved.
     lookups, reads: who walks through the names, and who reads one file after the other.
@@ -80,6 +80,7 @@ class Listing:
     sizes: dict[str, int] = field(default_factory=dict)
     after: bytes = b""
     upto: bytes | None = None
+    modified: dict[str, int] = field(default_factory=dict)
     answered: int = 0
     lookups: Steps = field(default_factory=Steps)
     reads: Steps = field(default_factory=Steps)

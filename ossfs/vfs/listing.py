@@ -20,14 +20,11 @@ BATCH = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One directory entry; position: where reading goes on behind it; node None: known by name
-    only.
-    """
+    """One directory entry; position: where reading goes on behind it."""
 
     name: str
     position: int
-    node: Node | None
-    is_directory: bool
+    node: Node
 
 
 class Listings:
@@ -59,15 +56,15 @@ class Listings:
             position += len(names)
         return []
 
-    @staticmethod
-    def _present(directory: Node, names: Sequence[tuple[str, bool]], position: int) -> list[Entry]:
+    def _present(
+        self, directory: Node, names: Sequence[tuple[str, bool]], position: int
+    ) -> list[Entry]:
         """Those of *names*, which begin at *position*, that did not go since they were read."""
-        folder, entries = directory.entries(), []
+        entries = []
         for behind, (name, is_directory) in enumerate(names, position + 1):
-            node = folder.children.get(name)
-            if node is not None or name not in folder.absent:
-                entry = Entry(name=name, position=behind, node=node, is_directory=is_directory)
-                entries.append(entry)
+            node = self._lookups.listed(directory, name, is_directory=is_directory)
+            if node is not None:
+                entries.append(Entry(name=name, position=behind, node=node))
         return entries
 
     @staticmethod
@@ -75,7 +72,7 @@ class Listings:
         above = node.parent or node
         dots = [(".", node), ("..", above)]
         return [
-            Entry(name=name, position=index + 1, node=it, is_directory=True)
+            Entry(name=name, position=index + 1, node=it)
             for index, (name, it) in enumerate(dots)
             if index >= position
         ]

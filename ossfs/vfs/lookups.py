@@ -246,7 +246,10 @@ class Lookups:
         page = await self._remote.names(prefix, None, after=after)
         if self._tree.key(directory) == prefix and directory.attached:
             upto = None if page.next_token is None else page.last
-            self._merge(directory, Listing(begun, page.names, page.sizes, after.encode(), upto))
+            listing = Listing(
+                begun, page.names, page.sizes, after.encode(), upto, modified=page.modified
+            )
+            self._merge(directory, listing)
         return self._deciding(folder, name) is not None
 
     # --- ahead of who asks --------------------------------------------------------------------
@@ -434,17 +437,19 @@ class Lookups:
             begun, prefix = self._clock(), self._tree.key(directory)
             found: dict[str, bool] = {}
             sizes: dict[str, int] = {}
+            modified: dict[str, int] = {}
             token: str | None = None
             while True:
                 page = await self._remote.names(prefix, token)
                 for name, is_directory in page.names.items():
                     found[name] = found.get(name, False) or is_directory
                 sizes |= page.sizes
+                modified |= page.modified
                 token = page.next_token
                 if token is None:
                     break
             if self._tree.key(directory) == prefix:
-                listing = Listing(begun, found, sizes)
+                listing = Listing(begun, found, sizes, modified=modified)
                 self._merge(directory, listing)
         return list(listing.names.items())
 
@@ -469,8 +474,11 @@ class Lookups:
         """Have fresh nodes for all of *listed*, which a listing just showed, as far as they still
         exist.
 
-        What cannot be asked for stays unknown; whoever needs that entry gets its error.
+        What cannot be asked for stays unknown; whoever needs that entry gets its error. Nothing is
+        asked where listings show names alone.
         """
+        if self._behaviour.list_names_only:
+            return
         folder = directory.entries()
 
         async def ask(item: tuple[str, bool]) -> None:
@@ -490,6 +498,28 @@ class Lookups:
         finally:
             for name in reserved:
                 folder.reserved.pop(name, None)
+
+    def listed(self, directory: Node, name: str, *, is_directory: bool) -> Node | None:
+        """The node of a name that was listed; None if the name went since.
+
+        One of which nothing else is known is what the listing tells of it, for no time at all:
+        whoever looks it up asks OSS. An entry without a node would have no inode number, and many
+        programs take such ones for deleted.
+        """
+        folder = directory.entries()
+        node, listing = folder.children.get(name), folder.listing
+        if node is not None or name in folder.absent or not directory.attached:
+            return node
+        if listing is None:
+            listing = Listing(NEVER, {})
+        elif listing.decides(name) and name not in listing.names:
+            return None
+        is_directory = listing.names.get(name, is_directory)
+        attributes = self._remote.presumed(is_directory, listing.modified.get(name, 0))
+        node = self._tree.new(name, attributes)
+        node.size = listing.sizes.get(name, 0)
+        self._tree.attach(directory, name, node)
+        return node
 
 
 def _kind(found: Found) -> int:

@@ -59,12 +59,13 @@ class Found:
 class Names:
     """One page of a directory: name to whether it is a directory; the token of the next page.
 
-    sizes: of the files, in bytes. last: the last key or common prefix of the page, hidden ones too,
-    relative to the directory.
+    sizes: of the files, in bytes; modified: when they were stored, in ns. last: the last key or
+    common prefix of the page, hidden ones too, relative to the directory.
     """
 
     names: dict[str, bool]
     sizes: dict[str, int]
+    modified: dict[str, int]
     hidden: int
     next_token: str | None
     last: bytes
@@ -154,11 +155,13 @@ class Remote:
         return Found(is_directory=True, attributes=attributes, info=info)
 
     def _implicit(self) -> Found:
-        return Found(
-            is_directory=True,
-            attributes=self._defaults.for_object(self._defaults.directory_mode, 0),
-            info=None,
-        )
+        return Found(is_directory=True, attributes=self.presumed(True, 0), info=None)
+
+    def presumed(self, is_directory: bool, modified_ns: int) -> Attributes:
+        """Attributes of what only its name is known of."""
+        defaults = self._defaults
+        mode = defaults.directory_mode if is_directory else defaults.file_mode
+        return defaults.for_object(mode, modified_ns)
 
     async def names(self, prefix: str, token: str | None, *, after: str = "") -> Names:
         """One page of the names directly below *prefix* ("" or ending in a slash).
@@ -181,8 +184,15 @@ class Remote:
         ends = [*(entry.key for entry in page.entries[-1:]), *page.prefixes[-1:]]
         last = max((end.removeprefix(prefix).encode() for end in ends), default=b"")
         skip = len(prefix)
-        sizes = {name: e.size for e in page.entries if names.get(name := e.key[skip:]) is False}
-        return Names(names=names, sizes=sizes, hidden=hidden, next_token=page.next_token, last=last)
+        files = {n: e for e in page.entries if names.get(n := e.key[skip:]) is False}
+        return Names(
+            names=names,
+            sizes={name: entry.size for name, entry in files.items()},
+            modified={name: entry.modified_ns for name, entry in files.items()},
+            hidden=hidden,
+            next_token=page.next_token,
+            last=last,
+        )
 
 
 def same_version(before: ObjectInfo, now: ObjectInfo) -> bool:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.fuse.conftest import MakeMount
 from tests.fuse.mounting import Mount
-from tests.fuse.oss import Bucket
+from tests.fuse.oss import Bucket, Oss
 from tests.fuse.programs import python, sh
 
 pytestmark = pytest.mark.fuse
@@ -137,6 +137,45 @@ def test_ten_thousand_entries_are_listed_once_each_and_asked_for_once(
     requests = bucket.watch()
     assert sh('find "$1" -type f -size 0 | wc -l', one.path) == "10000\n"
     assert set(requests.counts()) <= {"ListObjectsV2"}
+
+
+def test_ten_thousand_entries_are_listed_by_name_alone_with_a_request_for_each_thousand(
+    bucket: Bucket, mount: MakeMount
+) -> None:
+    names = [f"f{number:05}" for number in range(10_000)]
+    bucket.fill([f"d/{name}" for name in names])
+    bucket.put("d/sub/x", b"x")
+    bucket.put("d/some", b"content")
+    one = mount(bucket, "--list-attrs=fast")
+    requests = bucket.watch()
+    with os.scandir(one.path / "d") as entries:
+        found = {entry.name: (entry.is_file(), entry.inode()) for entry in entries}
+    assert set(found) == {*names, "sub", "some"}
+    assert [name for name, (is_file, _) in found.items() if not is_file] == ["sub"]
+    assert len({number for _, number in found.values()}) == len(found)
+    assert requests.count("ListObjectsV2") <= 13
+    assert requests.count("HeadObject") <= 1  # for the name d itself
+    # Whoever looks at one of them gets the truth, and the number that the listing told.
+    status = (one.path / "d" / "some").stat()
+    assert (status.st_size, status.st_ino) == (7, found["some"][1])
+    assert (one.path / "d" / "some").read_bytes() == b"content"
+    bucket.delete("d/f00007")
+    assert not (one.path / "d" / "f00007").exists()
+    assert requests.count("HeadObject") + requests.count("GetObject") < 20
+
+
+def test_a_name_whose_attributes_oss_would_not_tell_is_not_missing(
+    oss: Oss, bucket: Bucket, mount: MakeMount
+) -> None:
+    for name in ("a", "b", "c"):
+        bucket.put(name, b"x")
+    one = mount(bucket, "--retries=0")
+    oss.service.add_fault("op=HeadObject,key=b,status=503")
+    assert sorted(os.listdir(one.path)) == ["a", "b", "c"]
+    with pytest.raises(OSError, match="Input/output error"):
+        (one.path / "b").stat()
+    oss.service.clear_faults()
+    assert (one.path / "b").stat().st_size == 1
 
 
 def test_a_directory_that_changes_while_it_is_read_loses_and_doubles_nothing(work: Path) -> None:

@@ -94,7 +94,6 @@ async def test_files_that_are_not_stored_yet_are_listed_with_their_size(mount: M
     await mount.fs.write(handle, 0, b"hello")
     directory = await mount.fs.opendir((await mount.stat("d")).ino)
     (entry,) = await mount.fs.readdir(directory, 2, 10)
-    assert entry.stat is not None
     assert (entry.name, entry.stat.size) == (b"f", 5)
 
 
@@ -107,8 +106,8 @@ async def test_an_entry_whose_attributes_cannot_be_had_is_listed_by_name(
     mount.bucket.fail("head", "bad", times=100)
     handle = await mount.fs.opendir((await mount.stat("")).ino)
     entries = await mount.fs.readdir(handle, 2, 10)
-    shown = {entry.name: (entry.is_directory, entry.stat is None) for entry in entries}
-    assert shown == {b"bad": (False, True), b"good": (False, False), b"dir": (True, False)}
+    shown = {entry.name: (stat.S_ISDIR(entry.stat.mode), entry.stat.valid) for entry in entries}
+    assert shown == {b"bad": (False, 0.0), b"good": (False, 5.0), b"dir": (True, 5.0)}
     mount.bucket.heal()
     assert (await mount.stat("bad")).size == 1
 
@@ -170,7 +169,7 @@ async def test_reading_a_directory_that_is_renamed_goes_on(mount: Mount) -> None
     await mount.rename("d", "e")
     rest = await mount.fs.readdir(handle, first[-1].position, 100)
     assert len(first) + len(rest) == 20
-    assert all(entry.stat is not None for entry in rest)
+    assert {entry.stat.valid > 0 for entry in rest} == {True}
 
 
 async def test_a_listing_that_fails_fails_the_read_alone(mount: Mount, world: World) -> None:
@@ -221,3 +220,59 @@ async def test_a_long_run_of_names_that_went_is_skipped_without_end_of_stack(mou
             await mount.unlink(f"d/{number:04}")
         assert await mount.fs.readdir(handle, 2, 1) == []
         await mount.fs.releasedir(handle)
+
+
+async def test_names_alone_are_listed_without_a_question_and_believed_by_nobody(
+    world: World,
+) -> None:
+    mount = world.mount(list_names_only=True)
+    for number in range(30):
+        await world.put(f"d/f{number}", b"x" * number)
+    await world.put("d/sub/f", b"x")
+    await mount.stat("d")
+    mount.bucket.forget()
+    handle = await mount.fs.opendir((await mount.stat("d")).ino)
+    entries = {entry.name: entry.stat for entry in await mount.fs.readdir(handle, 2, 100)}
+    await mount.fs.releasedir(handle)
+    assert mount.bucket.names() == ["list_page"]
+    assert {shown.valid for shown in entries.values()} == {0.0}
+    modified = (await world.head("d/f7")).modified_ns
+    shown = entries[b"f7"]
+    assert (shown.mode, shown.size, shown.mtime_ns) == (stat.S_IFREG | 0o644, 7, modified)
+    assert entries[b"sub"].mode == stat.S_IFDIR | 0o755
+    mount.check_invariants()
+
+
+async def test_what_was_listed_by_name_alone_is_what_oss_says_once_it_is_looked_up(
+    world: World,
+) -> None:
+    mount = world.mount(list_names_only=True)
+    other = world.mount()
+    await other.symlink("link", b"target")
+    await other.write("f", b"content")
+    await other.change("f", mode=0o600)
+    await other.drain()
+    await other.write("gone", b"x")
+    assert await mount.names() == {"f", "link", "gone"}
+    number = mount.node("f").ino
+    await other.unlink("gone")
+    assert (await mount.stat("f")).mode == stat.S_IFREG | 0o600
+    assert (await mount.stat("f")).ino == number
+    assert await mount.readlink("link") == b"target"
+    assert not await mount.exists("gone")
+    assert await mount.names() == {"f", "link"}
+    await mount.write("f", b"changed")
+    assert await mount.read("f") == b"changed"
+    mount.check_invariants()
+
+
+async def test_what_this_mount_made_is_listed_as_it_knows_it(world: World) -> None:
+    mount = world.mount(list_names_only=True)
+    await mount.mkdir("d", 0o700)
+    handle = await mount.create("d/f", mode=0o600)
+    await mount.fs.write(handle, 0, b"staged")
+    directory = await mount.fs.opendir((await mount.stat("d")).ino)
+    (entry,) = await mount.fs.readdir(directory, 2, 10)
+    assert (entry.stat.size, stat.S_IMODE(entry.stat.mode), entry.stat.valid) == (6, 0o600, 5.0)
+    await mount.unlink("d/f")
+    assert await mount.fs.readdir(directory, 2, 10) == []
