@@ -20,6 +20,9 @@ pytestmark = pytest.mark.fuse
 OPERATIONS = int(os.environ.get("OSSFS_TEST_OPERATIONS", "300"))
 """More in long campaigns."""
 
+ON_ONE_FILE = int(os.environ.get("OSSFS_TEST_FILE_OPERATIONS", "5000"))
+"""With every seed that is tried, together."""
+
 SEED = int(os.environ.get("OSSFS_TEST_SEED", "1"))
 LARGEST = 400_000
 
@@ -124,13 +127,14 @@ class Exerciser:
         os.fsync(self._file())
 
 
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("seed", range(SEED, SEED + 2))
 def test_random_work_on_one_file_gives_what_any_file_system_gives(
     shared: Mount, work: Path, seed: int
 ) -> None:
     exerciser = Exerciser(work / "f", random.Random(seed))
     done = []
-    for _ in range(OPERATIONS):
+    for _ in range(ON_ONE_FILE // 2):
         done.append(exerciser.step())
         assert os.path.getsize(work / "f") == len(exerciser.expected), done[-10:]
     exerciser.close()
