@@ -10,6 +10,7 @@ import faulthandler
 import json
 import logging
 import os
+import select
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -41,13 +42,15 @@ def run_in_background(serve: Serve, output: Path) -> int:
     reading, writing = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
-    child = os.fork()
-    if child == 0:
-        os.close(reading)
-        _be_the_daemon(serve, writing, output)
-    os.close(writing)
-    with _interrupts_passed_on(child):
-        report = _read_all(reading)
+    with _interrupts_held():
+        child = os.fork()
+        if child == 0:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+            os.close(reading)
+            _be_the_daemon(serve, writing, output)
+        os.close(writing)
+    with _interrupts_passed_on(child), _wakes_up() as woken:
+        report = _read_all(reading, woken)
         os.close(reading)
         if report == _READY:
             return 0
@@ -114,9 +117,21 @@ class _Reporter:
 
 
 @contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Ctrl-C waits until the block is over; `_interrupts_passed_on` lets it come."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    except BaseException:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+        raise
+
+
+@contextlib.contextmanager
 def _interrupts_passed_on(child: int) -> Iterator[None]:
     """Ctrl-C while the child starts ends the child: it has a session of its own and gets none."""
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
         yield
     except KeyboardInterrupt:
         os.kill(child, signal.SIGTERM)
@@ -124,11 +139,33 @@ def _interrupts_passed_on(child: int) -> Iterator[None]:
         raise
 
 
-def _read_all(descriptor: int) -> bytes:
+@contextlib.contextmanager
+def _wakes_up() -> Iterator[int]:
+    """A descriptor that any signal makes readable.
+
+    One that comes right before a blocking call would otherwise be noticed only after it.
+    """
+    woken, waking = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    before = signal.set_wakeup_fd(waking)
+    try:
+        yield woken
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(waking)
+        os.close(woken)
+
+
+def _read_all(descriptor: int, woken: int) -> bytes:
     received = b""
-    while chunk := os.read(descriptor, 65536):
-        received += chunk
-    return received
+    while True:
+        ready, _, _ = select.select([descriptor, woken], [], [])
+        if woken in ready:
+            os.read(woken, 4096)  # the handler of the signal runs before the next instruction
+        if descriptor in ready:
+            chunk = os.read(descriptor, 65536)
+            if not chunk:
+                return received
+            received += chunk
 
 
 def _failure(report: bytes, exit_code: int) -> StartFailed:
