@@ -1,6 +1,8 @@
 """Real mounts of one embedded server, and what runs on them."""
 
+import os
 import re
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -59,6 +61,14 @@ def mount(place: Place, oss: Oss) -> Iterator[MakeMount]:
     oss.service.clear_faults()
     for one in reversed(made):
         one.clean_up()
+
+
+@pytest.fixture
+def open_to_all() -> Iterator[Path]:
+    """A directory that every user reaches: those of pytest are for its own user alone."""
+    with tempfile.TemporaryDirectory(prefix="ossfs-test-") as made:
+        os.chmod(made, 0o755)
+        yield Path(made)
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ import pytest
 
 from tests.fuse.beside import NOREPLACE, Pair, rename, said, shown
 from tests.fuse.conftest import MakeMount
-from tests.fuse.mounting import Mount, Place
+from tests.fuse.mounting import Mount
 from tests.fuse.oss import Bucket
 
 pytestmark = pytest.mark.fuse
@@ -193,12 +193,12 @@ def as_user(user: int, groups: tuple[int, ...], calls: Sequence[Callable[[], Any
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
 @pytest.mark.parametrize("mode", [0o755, 0o3777])
 def test_other_users_may_do_what_they_may_do_on_a_local_file_system(
-    mode: int, place: Place, bucket: Bucket, mount: MakeMount
+    mode: int, open_to_all: Path, bucket: Bucket, mount: MakeMount
 ) -> None:
-    tops = place.new_folder("local"), mount(bucket, "--allow-other").path
-    for folder in (*tops[0].parents, *tops[1].parents):
-        if folder.is_relative_to(place.folder.parent):
-            folder.chmod(folder.stat().st_mode | 0o111)
+    tops = open_to_all / "local", open_to_all / "mnt"
+    for top in tops:
+        top.mkdir()
+    mount(bucket, "--allow-other", path=tops[1])
     for file_mode in (0o640, 0o6755, 0o066):
         for who, groups in ((1001, ()), (1002, ()), (1002, (1003,))):
             results = []
@@ -212,6 +212,8 @@ def test_other_users_may_do_what_they_may_do_on_a_local_file_system(
                 left = [names(folder) for folder in folders]
                 results.append(list(zip(DEEDS, answers, left, strict=True)))
             assert results[0] == results[1], (oct(file_mode), who, groups)
+            reached = {answer for name, answer, _ in results[0] if name == "listdir"}
+            assert reached == {"['e', 'f']"}, "where all is refused there is nothing to compare"
 
 
 def lend(folder: Path, mode: int, file_mode: int) -> None:
