@@ -23,3 +23,18 @@ def upload_state(path: Path) -> str:
 
 def pending(one: Mount) -> int:
     return int(os.getxattr(one.path, "user.ossfs.pending"))
+
+
+def kernel_requests(one: Mount) -> int:
+    """How often the process of a mount has read: once for each request of the kernel, and a few."""
+    return _io(one, "syscr")
+
+
+def answered_bytes(one: Mount) -> int:
+    """Bytes that the process of a mount has written, its answers to the kernel above all."""
+    return _io(one, "wchar")
+
+
+def _io(one: Mount, name: str) -> int:
+    lines = Path(f"/proc/{one.pid}/io").read_text().splitlines()
+    return int(dict(line.split(": ") for line in lines)[name])

@@ -15,7 +15,7 @@ import pytest
 
 from tests.fuse.conftest import MakeMount
 from tests.fuse.mounting import Mount, Place
-from tests.fuse.observing import upload_state
+from tests.fuse.observing import kernel_requests, upload_state
 from tests.fuse.oss import Bucket, Oss
 from tests.fuse.programs import sh
 from tests.fuse.test_exerciser import OPERATIONS, SEED, Exerciser
@@ -42,23 +42,17 @@ def folder(gathering: Mount, request: pytest.FixtureRequest) -> Path:
     return made
 
 
-def requests_of_the_kernel(one: Mount) -> int:
-    """System calls with which the process of a mount has read: one for each request, and a few."""
-    counts = dict(line.split(": ") for line in Path(f"/proc/{one.pid}/io").read_text().splitlines())
-    return int(counts["syscr"])
-
-
 def test_small_writes_arrive_together_and_close_stores_them_once(
     bucket: Bucket, mount: MakeMount
 ) -> None:
     one = mount(bucket, "--kernel-writeback")
     requests = bucket.watch()
     with (one.path / "f").open("wb", buffering=0) as file:
-        before = requests_of_the_kernel(one)
+        before = kernel_requests(one)
         for number in range(2000):
             file.write(b"%d\n" % number)
         # Each write still asks for security.capability, which is answered from memory.
-        assert requests_of_the_kernel(one) - before < 2100
+        assert kernel_requests(one) - before < 2100
     assert upload_state(one.path / "f") == "clean"
     assert requests.count("PutObject") == 1
     one.again()
