@@ -25,7 +25,7 @@ from ossfs.transfer.uploader import Uploader
 from ossfs.transfer.version import Integrity
 from ossfs.types import ObjectKey
 from tests.keys.fakes import rsa_key
-from tests.transfer.watched import WatchedStore, as_store
+from tests.transfer.watched import WatchedStore, as_store, now
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -63,7 +63,7 @@ class World:
     def __post_init__(self) -> None:
         store = as_store(self.store)
         self.limits = TransferLimits(requests=8, memory_bytes=self.memory_bytes)
-        self.sender = Sender(store, self.limits, part_size=self.part_size)
+        self.sender = Sender(store, self.limits, part_size=self.part_size, clock=now)
         self.uploader = Uploader(self.sender, self.keyring, prefix="p")
         self.pool = ReadPool(
             store,
