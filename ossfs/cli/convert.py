@@ -190,6 +190,7 @@ def _in_words(totals: "Totals", account: _Account, dry_run: bool) -> str:
         f"server-side encryption alone of {converted.objects - content}), "
         f"{sums['as-asked'].objects} as asked already, {sums['skipped'].objects} skipped, "
         f"{sums['failed'].objects} failed"
+        + ("; told to stop before everything was looked at" if totals.stopped else "")
     )
 
 

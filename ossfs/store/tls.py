@@ -37,7 +37,7 @@ def client_context(*, minimum: str = "1.2", ca_bundle: Path | None = None) -> ss
 
 def certificate_advice(error: ssl.SSLCertVerificationError) -> str:
     """What is wrong with the certificate of a server, and what may be done about it."""
-    said = error.verify_message
+    said = error.verify_message.removesuffix(".")
     if error.verify_code in _UNKNOWN_ISSUER:
         return f"{said}; --ca-bundle names a file with the authorities to trust"
     if error.verify_code in _HOST_MISMATCH:

@@ -287,6 +287,7 @@ def test_a_run_that_is_ended_leaves_whole_objects_and_the_next_one_finishes(
     if number is signal.SIGINT:
         assert (process.returncode, err) == (130, "")
         assert "converted (" in out
+        assert "told to stop" in out
         assert [key for key in server.keys(BUCKET) if "/.ossfs/" in key] == []
     for key, content in contents.items():
         assert crypto_client(server, 0).get_object(key).read() == content

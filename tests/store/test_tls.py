@@ -149,7 +149,7 @@ async def test_a_server_that_says_which_versions_it_refuses_is_not_asked_again(
     ("named", "days", "trusted", "why"),
     [
         ("127.0.0.1", 1, False, "self-signed certificate; --ca-bundle names a file"),
-        ("127.0.0.2", 1, True, "IP address mismatch"),
+        ("127.0.0.2", 1, True, "not valid for '127.0.0.1'; the endpoint must"),
         ("127.0.0.1", -1, True, "certificate has expired; or the clock"),
     ],
 )
