@@ -255,6 +255,10 @@ class StaleHandle(OssfsError):
     errno = _errno.ESTALE
 
 
+class Conflict(StaleHandle):
+    """Another client's version stands in the way of what is staged; trying again does not help."""
+
+
 class CommandError(Exception):
     """Ends a command with one line on stderr and a documented exit code."""
 

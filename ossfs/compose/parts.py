@@ -112,6 +112,7 @@ def _behaviour(mount: MountOptions) -> Behaviour:
         kernel_writeback=mount.kernel_writeback,
         list_names_only=mount.list_attrs == "fast",
         list_status=mount.status_xattrs == "listed",
+        conflict=mount.conflict,
         reupload_max=ANY_SIZE if mount.allow_reupload else REUPLOAD_MAX,
     )
 

@@ -356,6 +356,15 @@ class MountOptions:
             metavar="always|ttl",
         ),
     )
+    conflict: Literal["keep-both", "last-wins", "fail"] = field(
+        default="keep-both",
+        metadata=option(
+            values.choice("keep-both", "last-wins", "fail"),
+            "another client changed a file since it was opened: ours goes beside it, replaces it,"
+            " or stays staged",
+            metavar="keep-both|last-wins|fail",
+        ),
+    )
     list_attrs: Literal["full", "fast"] = field(
         default="full",
         metadata=option(

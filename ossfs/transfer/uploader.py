@@ -30,8 +30,9 @@ from ossfs.keys.pool import EnvelopeSource
 from ossfs.staging import FrozenFile
 from ossfs.store.base import ObjectInfo, PutOptions, ServerEncryption
 from ossfs.transfer.ciphertext import SCAN_BYTES, Content, StoredForm, Text
+from ossfs.transfer.limits import Check
 from ossfs.transfer.protection import Protection
-from ossfs.transfer.sending import Sender
+from ossfs.transfer.sending import Sender, nothing
 from ossfs.types import ObjectKey
 
 _DIRECTORY_TYPE = "application/x-directory"
@@ -86,8 +87,12 @@ class Uploader:
         forbid_overwrite: bool = False,
         protection: Protection | None = None,
         storage_class: str | None = None,
+        check: Check = nothing,
     ) -> ObjectInfo:
-        """Store the content of *frozen*, which stays open, under *key*."""
+        """Store the content of *frozen*, which stays open, under *key*.
+
+        check: awaited right before it becomes visible.
+        """
         options = PutOptions(
             tags=tags or {},
             forbid_overwrite=forbid_overwrite,
@@ -99,6 +104,7 @@ class Uploader:
             attributes.file_type,
             replace(options, metadata=attribute_headers.to_metadata(attributes)),
             protection or self._default,
+            check,
         )
 
     async def upload_as(
@@ -162,6 +168,7 @@ class Uploader:
         file_type: int,
         options: PutOptions,
         protection: Protection,
+        check: Check = nothing,
     ) -> ObjectInfo:
         part_size = self._sender.part_size_for(content.size)
         whole = part_size is None
@@ -185,9 +192,11 @@ class Uploader:
             options = replace(options, metadata=metadata, encryption=protection.server)
             if whole:
                 await self._put_sidecar(sidecar, form.tags, options.encryption, held=True)
-                return await self._sender.store_source(key, form, options, part_size=None)
+                return await self._sender.store_source(
+                    key, form, options, part_size=None, check=check
+                )
         await self._put_sidecar(sidecar, form.tags, options.encryption, held=False)
-        return await self._sender.store_source(key, form, options, part_size=part_size)
+        return await self._sender.store_source(key, form, options, part_size=part_size, check=check)
 
     def _form(self, content: Content, lock: _Lock | None) -> StoredForm:
         limits = self._sender.limits

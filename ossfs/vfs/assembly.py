@@ -14,6 +14,7 @@ from ossfs.transfer.copier import Copier
 from ossfs.transfer.opener import Opener
 from ossfs.transfer.uploader import Uploader
 from ossfs.vfs.attribute_saving import AttributeSaver
+from ossfs.vfs.conflicts import Conflicts
 from ossfs.vfs.content import Content
 from ossfs.vfs.creation import Creation
 from ossfs.vfs.filesystem import FileSystem
@@ -26,6 +27,7 @@ from ossfs.vfs.listing import Listings
 from ossfs.vfs.lookups import Lookups
 from ossfs.vfs.metadata import Metadata
 from ossfs.vfs.moving import Mover
+from ossfs.vfs.new_versions import NewVersions
 from ossfs.vfs.owner import Owner, ThisProcess
 from ossfs.vfs.policy import Policy
 from ossfs.vfs.recovery import Recovery
@@ -106,12 +108,18 @@ def assemble(
         clock=clock,
         spawn=parts.spawn,
     )
+    conflicts = Conflicts(tree=tree, lookups=lookups, behaviour=behaviour, clock=clock, now=now)
     saver = Saver(
         tree=tree,
         gate=gate,
-        uploader=parts.uploader,
-        policy=parts.policy,
-        remote=remote,
+        new_versions=NewVersions(
+            uploader=parts.uploader,
+            policy=parts.policy,
+            remote=remote,
+            conflicts=conflicts,
+            clock=clock,
+        ),
+        conflicts=conflicts,
         staging=parts.staging,
         attributes=attributes,
         clock=clock,
@@ -204,6 +212,7 @@ def assemble(
         checks=checks,
         key_name=parts.key_name,
         unsaved=lambda: len(saver.unsaved()),
+        conflicts=lambda: conflicts.count,
     )
     metadata = Metadata(
         content=content,

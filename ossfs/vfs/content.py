@@ -102,6 +102,7 @@ class Content:
                 await self._check(node, needs_content=not truncates)
             if truncates:
                 self.cut_to_nothing(node)
+                handle.wrote = node.generation
                 if not handle.writable:
                     await self._saver.store_content(node)  # its close will store nothing
         except BaseException:
@@ -113,7 +114,8 @@ class Content:
     def opened(self, node: Node, flags: int) -> Opened:
         """The first handle of a new file."""
         node.handles += 1
-        return self._number(FileHandle(node=node, flags=flags, epoch=node.epoch))
+        handle = FileHandle(node=node, flags=flags, epoch=node.epoch, wrote=node.generation)
+        return self._number(handle)
 
     def _number(self, handle: FileHandle) -> Opened:
         node = handle.node
@@ -176,12 +178,16 @@ class Content:
     async def flush(self, number: HandleId) -> None:
         """One of the close(2) of a descriptor: return once OSS has what was written."""
         handle = self._handles.file(number)
-        if handle.writable and handle.node.dirty:
-            await self._saver.store_content(handle.node)
+        if handle.writable:
+            if handle.node.dirty:
+                await self._saver.store_content(handle.node)
+            handle.check_stored()
 
     async def fsync(self, number: HandleId) -> None:
         """fsync(2): content and attributes."""
-        await self._saver.store(self._handles.file(number).node)
+        handle = self._handles.file(number)
+        await self._saver.store(handle.node)
+        handle.check_stored()
 
     async def release(self, number: HandleId) -> None:
         """The last descriptor of the handle is gone, and no mapping is left."""
@@ -288,13 +294,14 @@ class Content:
             raise FileTooLarge("larger than an object may be")
         node.staged.pwrite(at, data)
         self._touched(node)
+        handle.wrote = node.generation
         return len(data)
 
     async def truncate(self, node: Node, size: int) -> None:
         """Cut off or extend with a hole. Nothing is uploaded yet."""
         if size > MAX_SIZE:
             raise FileTooLarge("larger than an object may be")
-        if node.staged is None and size == 0:
+        if size == 0:
             self.cut_to_nothing(node)
             return
         await self.stage(node, keep=size)

@@ -166,6 +166,8 @@ class FileSystem:
         if handle is not None:
             self._handles.file(handle).check_version()
         await self._metadata.change(node, changes, by_handle=handle is not None)
+        if handle is not None and changes.size is not None:
+            self._handles.file(handle).wrote = node.generation
         return self._stat(node)
 
     async def getxattr(self, ino: Ino, name: bytes) -> bytes:

@@ -13,11 +13,16 @@ from ossfs.vfs.node import Node
 
 @dataclass(slots=True, eq=False)
 class FileHandle:
-    """One open(2) of a file. epoch: that of the node when it was opened."""
+    """One open(2) of a file.
+
+    epoch: that of the node when it was opened; wrote: the generation of the last change through it
+    that no flush of it has stored, 0 for none.
+    """
 
     node: Node
     flags: int
     epoch: int
+    wrote: int = 0
 
     @property
     def readable(self) -> bool:
@@ -35,6 +40,13 @@ class FileHandle:
         """Raises StaleHandle if the node holds another version than the one that was opened."""
         if self.epoch != self.node.epoch:
             raise StaleHandle("another client replaced the file")
+
+    def check_stored(self) -> None:
+        """The node is stored; raises StaleHandle if what was written here has another name now."""
+        if 0 < self.wrote <= self.node.displaced:
+            raise StaleHandle("another client's version has the name of what was written")
+        if self.wrote <= self.node.stored:
+            self.wrote = 0
 
 
 @dataclass(slots=True, eq=False)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from ossfs.types import Ino
 
@@ -46,3 +46,4 @@ class Behaviour:
     kernel_writeback: bool = False
     """The kernel gathers writes and keeps its own size and times of the files that it knows."""
     gather_attributes: float = 1.0
+    conflict: Literal["keep-both", "last-wins", "fail"] = "keep-both"

@@ -48,6 +48,15 @@ class Folder:
     """Inode numbers for names that are being asked for side by side."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """A name next to another client's version. of: key of the file that is stored there."""
+
+    of: ObjectKey
+    directory: "Node"
+    name: str
+
+
 @dataclass(slots=True, eq=False)
 class Node:
     """See the rules above. Times in `attributes` are nanoseconds; `checked` is in clock seconds."""
@@ -78,6 +87,13 @@ class Node:
     failure: OssfsError | None = None
     attempts: list[Attributes] = field(default_factory=list)
     """Attributes of uploads whose answer was lost: they tell our own object from a foreign one."""
+    rival: ObjectInfo | None = None
+    """Another client's version that stands in the way of what is staged, which waits for the user.
+    """
+    beside: "Beside | None" = None
+    """Where what is staged was to be stored next to another client's version, if it was tried."""
+    displaced: int = 0
+    """The last generation that went beside another client's version, which has the name now."""
     retrying: bool = False
     exclusive: bool = False
     """Created with O_EXCL and not stored yet."""

@@ -201,6 +201,15 @@ def same_version(before: ObjectInfo, now: ObjectInfo) -> bool:
     return same_bytes and same_content(before.metadata, now.metadata)
 
 
+def same_stored(before: ObjectInfo, now: ObjectInfo) -> bool:
+    """The same for a version that may have been stored once more, in other parts or with other
+    headers: another ETag alone does not make it another client's content.
+    """
+    same_crc = before.crc64 is not None and before.crc64 == now.crc64
+    same_bytes = before.size == now.size and (same_crc or before.etag == now.etag)
+    return same_bytes and same_content(before.metadata, now.metadata)
+
+
 def _listed(
     entries: Sequence[ListEntry], prefixes: Sequence[str], prefix: str
 ) -> list[tuple[str, bool]]:

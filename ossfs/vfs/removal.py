@@ -89,10 +89,13 @@ class Removal:
             self.check_still(node, directory)
             async with self.taking(node) as departure:
                 await self.keep_marker(directory, node)
-                if node.info is not None or node.attempts:
+                # Another client's version, which nobody has seen through this name, stays.
+                if node.rival is None and (node.info is not None or node.attempts):
                     await self._store.delete(self._tree.child_key(directory, node.name))
                 departure.gone = True
                 self._tree.detach(node, self._clock())
+                if node.rival is not None:
+                    self._creation.unsure(directory, node.name)
         self._creation.entries_changed(directory)
 
     async def remove_directory(self, directory: Node, name: bytes) -> None:

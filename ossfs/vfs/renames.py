@@ -7,7 +7,9 @@ atomic to other hosts. What is not stored yet only changes its name here.
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
+from dataclasses import replace
 
+from ossfs import log as names_in_log
 from ossfs.errors import (
     AccessDenied,
     EntryExists,
@@ -30,8 +32,9 @@ from ossfs.vfs.creation import Creation, check_exists
 from ossfs.vfs.gate import TreeGate, upwards
 from ossfs.vfs.lookups import Lookups
 from ossfs.vfs.moving import Moved, Mover
+from ossfs.vfs.new_versions import builds_on
 from ossfs.vfs.node import NEVER, Node
-from ossfs.vfs.remote import Remote, same_version
+from ossfs.vfs.remote import Remote, same_stored, same_version
 from ossfs.vfs.removal import Departure, Removal
 from ossfs.vfs.saving import Saver
 from ossfs.vfs.tree import Tree
@@ -142,6 +145,7 @@ class Renames:
         """
         directory, old_name, old_key = node.parent, node.name, self._tree.key(node)
         assert directory is not None
+        may_stay = _may_stand(node)
         await self._removal.keep_marker(directory, node)
         try:
             moved = await self._store_as(
@@ -162,25 +166,35 @@ class Renames:
             self._adopt(node, moved)
             with self._deleting(directory, old_name):
                 await self._store.delete(old_key)
+        elif may_stay:
+            self._creation.unsure(directory, old_name)
+        if node.rival is not None:
+            node.rival = node.failure = None
+            self._saver.resume(node)  # nothing is in its way any more
 
     async def _store_as(
         self, node: Node, new_key: ObjectKey, target: Node | None, old_key: ObjectKey
     ) -> ObjectInfo | None:
         """Have under *new_key* what is stored of the node: the copy, None if nothing is.
 
-        Nothing of the target comes back, either.
+        Nothing of the target comes back, either. Another client's version of a file with content
+        that is still to be stored stays where it is.
         """
         if node.info is not None:
             try:
-                return await self._copy(node, node.info, new_key)
+                moved = await self._copy(node, node.info, new_key)
             except (NotFound, NoEntry):
                 if not node.dirty:
                     raise NoEntry("another client removed the file") from None
-                node.info = None
+                moved = None
+            if moved is not None:
+                return moved
+            node.info = None
         if node.attempts:
-            await self._store.delete(old_key)
+            if await self._saver.is_own_attempt(node, old_key):
+                await self._store.delete(old_key)
             node.attempts.clear()
-        if target is not None and (target.info is not None or target.attempts):
+        if target is not None and _may_stand(target):
             await self._saver.upload_now(node, new_key, replaces=True)
             if node.info is None:
                 raise NoEntry("the file was removed")
@@ -196,8 +210,11 @@ class Renames:
             self._creation.unsure(directory, name)
             raise
 
-    async def _copy(self, node: Node, info: ObjectInfo, new_key: ObjectKey) -> ObjectInfo:
-        """Copy the object; attributes that wait to be stored ride along as its tags."""
+    async def _copy(self, node: Node, info: ObjectInfo, new_key: ObjectKey) -> ObjectInfo | None:
+        """Copy the object; attributes that wait to be stored ride along as its tags.
+
+        None: the object is another client's, and not what the node is about to be stored over.
+        """
         before = node.attributes
         tags = await self._tags_to_send_along(node, info)
         try:
@@ -207,7 +224,12 @@ class Renames:
             found = await self._remote.file(info.key)
             if found is None or found.info is None:
                 raise NoEntry("another client removed the file") from None
-            if not node.dirty:
+            if node.dirty:
+                if not builds_on(node, found):
+                    name = names_in_log.name(info.key)
+                    log.warning("another client changed %s, and keeps that name", name)
+                    return None
+            else:
                 self._saver.give_way(node)
                 self._lookups.learn(node, found)
             moved = await self._copier.copy(found.info, new_key)
@@ -294,12 +316,20 @@ class Renames:
                 node.checked = NEVER
                 if node.dirty:
                     node.info = None
+            elif node.dirty and not (known and same_stored(known, copied.before)):
+                # It still builds on what it knew: so its upload finds the other client's version.
+                node.info = known and replace(known, key=copied.now.key)
             else:
                 self._adopt(node, copied.now)
                 if known is not None and not (node.dirty or same_version(known, copied.before)):
                     self._saver.give_way(node)
                     node.size = copied.now.size
                     self._lookups.replaced(node)
+
+
+def _may_stand(node: Node) -> bool:
+    """Whether an object may stand under the node's key."""
+    return node.info is not None or node.rival is not None or bool(node.attempts)
 
 
 def _directories_above(path: str) -> Iterator[str]:

@@ -10,25 +10,24 @@ import logging
 import math
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import trio
 
 from ossfs import log as names_in_log
-from ossfs.errors import AlreadyExists, OssfsError
+from ossfs.errors import Conflict, OssfsError, StaleHandle
 from ossfs.format.attributes import Attributes
 from ossfs.staging.area import StagingArea
-from ossfs.staging.staged import FrozenFile, StagedFile
+from ossfs.staging.staged import StagedFile
 from ossfs.store.base import ObjectInfo
 from ossfs.transfer.parallel import for_each
-from ossfs.transfer.uploader import Uploader
 from ossfs.types import ObjectKey
 from ossfs.vfs.attribute_saving import AttributeSaver
+from ossfs.vfs.conflicts import Conflicts, Displaced
 from ossfs.vfs.gate import TreeGate
 from ossfs.vfs.kernel import Spawn
+from ossfs.vfs.new_versions import NewVersions
 from ossfs.vfs.node import Node
-from ossfs.vfs.policy import Policy
-from ossfs.vfs.remote import Found, Remote
 from ossfs.vfs.tree import Tree
 
 log = logging.getLogger(__name__)
@@ -54,9 +53,8 @@ class Saver:
         *,
         tree: Tree,
         gate: TreeGate,
-        uploader: Uploader,
-        policy: Policy,
-        remote: Remote,
+        new_versions: NewVersions,
+        conflicts: Conflicts,
         staging: StagingArea,
         attributes: AttributeSaver,
         clock: Callable[[], float],
@@ -64,9 +62,8 @@ class Saver:
     ) -> None:
         self._tree = tree
         self._gate = gate
-        self._uploader = uploader
-        self._policy = policy
-        self._remote = remote
+        self._new_versions = new_versions
+        self._conflicts = conflicts
         self._staging = staging
         self._attributes = attributes
         self._clock = clock
@@ -85,6 +82,9 @@ class Saver:
         else:
             node.staged.truncate(0)
         node.generation += 1
+        if node.rival is not None:
+            # Whoever empties what could not be stored means to replace what is in its way.
+            node.info, node.rival, node.failure = node.rival, None, None
 
     def let_go(self, node: Node) -> None:
         """Drop staged content that OSS has, once nobody can write to the node any more.
@@ -110,7 +110,9 @@ class Saver:
     async def store(self, node: Node) -> None:
         """Return once OSS has acknowledged what the node holds now, content and attributes.
 
-        Raises the error of the upload; the content then stays staged and is retried.
+        Raises the error of the upload; the content then stays staged and is retried. Raises
+        StaleHandle if it was stored under another name, since another client's version has this
+        one.
         """
         await self.store_content(node)
         await self._attributes.save(node)
@@ -127,6 +129,8 @@ class Saver:
                     # for which the next turn of the lock waits.
                     if _lacks(node, wanted) and not node.leaving:
                         await self.upload_now(node, self._tree.key(node))
+        if wanted <= node.displaced:
+            raise StaleHandle("another client's version has the name of what was written")
 
     async def upload_now(self, node: Node, key: ObjectKey, *, replaces: bool = False) -> None:
         """Upload the staged content to *key*. The caller holds the gate and the node's upload lock.
@@ -137,16 +141,14 @@ class Saver:
         assert node.staged is not None
         frozen = node.staged.freeze()
         generation, attributes = node.generation, node.attributes
-        info: ObjectInfo | None = None
+        stored: ObjectInfo | Displaced | None = None
         try:
             with trio.CancelScope() as node.uploading, _mistakes_told():
-                info = await self._put(node, key, frozen, attributes, replaces=replaces)
+                stored = await self._new_versions.put(
+                    node, key, frozen, attributes, replaces=replaces
+                )
         except OssfsError as error:
-            _tell_failure(node, key, error)
-            node.failure = error
-            if error.retryable:
-                _may_be_stored(node, attributes)
-            self.retry(node)
+            self._failed(node, key, error, attributes)
             raise
         except BaseException:
             _may_be_stored(node, attributes)
@@ -154,11 +156,31 @@ class Saver:
         finally:
             node.uploading = None
             frozen.close()
-        if info is None:
+        if stored is None:
             _may_be_stored(node, attributes)
-            return
+        elif isinstance(stored, Displaced):
+            self._displace(node, stored, generation, attributes)
+            raise StaleHandle("another client's version has the name of what was written")
+        else:
+            self._settle(node, stored, generation, attributes)
+
+    def _failed(
+        self, node: Node, key: ObjectKey, error: OssfsError, attributes: Attributes
+    ) -> None:
+        conflict = isinstance(error, Conflict)  # is logged, and waits for the user
+        if not conflict:
+            _tell_failure(node, key, error)
+        node.failure = error
+        if error.retryable:
+            _may_be_stored(node, attributes)
+        if not conflict:
+            self.retry(node)
+
+    def _settle(
+        self, node: Node, info: ObjectInfo, generation: int, attributes: Attributes
+    ) -> None:
         node.stored = generation
-        node.failure = None
+        node.failure = node.rival = node.beside = None
         node.exclusive = False
         node.server_choice = None
         node.attempts.clear()
@@ -168,48 +190,19 @@ class Saver:
             self._attributes.changed(node)
         self.let_go(node)
 
+    def _displace(
+        self, node: Node, displaced: Displaced, generation: int, attributes: Attributes
+    ) -> None:
+        late_changes = node.attributes is not attributes
+        ours = self._conflicts.displace(node, displaced, generation)
+        if ours.dirty:
+            self.store_later(ours)
+        elif late_changes:
+            self._attributes.changed(ours)
+
     def _adopt(self, node: Node, info: ObjectInfo) -> None:
         node.stored_as(info)
         node.checked = self._clock()
-
-    async def _put(
-        self,
-        node: Node,
-        key: ObjectKey,
-        frozen: FrozenFile,
-        attributes: Attributes,
-        *,
-        replaces: bool,
-    ) -> ObjectInfo:
-        found = await self._replaced(node, key)
-        node.foreign_tags = {} if found is None else found.foreign_tags
-        protection = self._policy.protection(key, node.info if found is None else found.info)
-        if node.server_choice is not None:
-            protection = replace(protection, server=node.server_choice.encryption)
-        fresh = node.info is None and not replaces
-
-        async def upload(*, forbid_overwrite: bool) -> ObjectInfo:
-            return await self._uploader.upload(
-                frozen,
-                key,
-                attributes=attributes,
-                tags=node.foreign_tags,
-                forbid_overwrite=forbid_overwrite,
-                protection=protection,
-            )
-
-        try:
-            return await upload(forbid_overwrite=fresh)
-        except AlreadyExists:
-            if not fresh:
-                raise
-            if not await self._own_attempt(node, key):
-                if node.exclusive:
-                    raise
-                name = names_in_log.name(key)
-                log.warning("another client created %s; the last close wins", name)
-            node.exclusive = False
-            return await upload(forbid_overwrite=False)
 
     async def upload_new(self, node: Node, key: ObjectKey, content: bytes) -> None:
         """Upload a node that has no name yet, with *content*. Raises AlreadyExists.
@@ -220,32 +213,19 @@ class Saver:
         with contextlib.closing(self._staging.create()) as staged:
             staged.pwrite(0, content)
             with contextlib.closing(staged.freeze()) as frozen:
-                info = await self._put(node, key, frozen, node.attributes, replaces=False)
+                info = await self._new_versions.put(node, key, frozen, node.attributes)
+        assert isinstance(info, ObjectInfo)  # what is made exclusively never goes beside
         node.exclusive = False
         self._adopt(node, info)
 
-    async def _replaced(self, node: Node, key: ObjectKey) -> Found | None:
-        """Ask for the object that is about to be replaced, some of which goes on to the new
-        version; None if there is none.
-        """
-        if node.info is None:
-            return None
-        found = await self._remote.file(key)
-        if found is None or found.info is None:
-            log.warning("another client removed %s; the last close wins", names_in_log.name(key))
-            return None
-        if found.info.etag != node.info.etag:
-            log.warning("another client changed %s; the last close wins", names_in_log.name(key))
-        return found
+    async def is_own_attempt(self, node: Node, key: ObjectKey) -> bool:
+        """Whether what stands under *key* was left by an upload of ours whose answer was lost."""
+        return await self._new_versions.is_own_attempt(node, key)
 
-    async def _own_attempt(self, node: Node, key: ObjectKey) -> bool:
-        """Whether the object in the way is what an earlier upload of ours left, whose answer was
-        lost.
-        """
-        if not node.attempts:
-            return False
-        found = await self._remote.file(key)
-        return found is not None and found.attributes in node.attempts
+    @property
+    def conflicts(self) -> int:
+        """How often another client's version stood in the way since the mount began."""
+        return self._conflicts.count
 
     # --- again and again ----------------------------------------------------------------------
 
@@ -258,7 +238,9 @@ class Saver:
         self.let_go(node)
 
     def retry(self, node: Node) -> None:
-        """Keep trying in the background until the node is stored or unlinked."""
+        """Keep trying in the background until the node is stored or unlinked, or waits for the user
+        because of another client's version.
+        """
         if not node.retrying:
             node.retrying = True
             self._spawn(self._keep_trying, node)
@@ -272,13 +254,15 @@ class Saver:
                 pause = min(2 * pause, LONGEST_PAUSE)
                 with contextlib.suppress(OssfsError):  # logged where it failed
                     await self.store(node)
+                if isinstance(node.failure, Conflict):
+                    return
         finally:
             node.retrying = False
             self._tree.release(node)
 
     def store_later(self, node: Node) -> None:
         """Upload in the background what a mapping wrote after the last flush."""
-        if not node.retrying:
+        if not node.retrying and node.rival is None:
             self._spawn(self._store_quietly, node)
 
     async def _store_quietly(self, node: Node) -> None:

@@ -18,7 +18,8 @@ STATUS_PREFIX = b"user.ossfs."
 
 class Status:
     """bucket: its name; rule: its own server-side encryption, as far as is known; key_name: names
-    the master key that an envelope points to; unsaved: how many files OSS does not hold yet.
+    the master key that an envelope points to; unsaved: how many files OSS does not hold yet;
+    conflicts: how often another client's version stood in the way.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class Status:
         checks: bool,
         key_name: Callable[[Envelope], str],
         unsaved: Callable[[], int],
+        conflicts: Callable[[], int],
     ) -> None:
         self._tree = tree
         self._bucket = bucket
@@ -39,6 +41,7 @@ class Status:
         self._checks = checks
         self._key_name = key_name
         self._unsaved = unsaved
+        self._conflicts = conflicts
 
     async def listed(self, node: Node) -> list[str]:
         """Names for listxattr. `sse` is never among them: a copy of it would change the copy."""
@@ -54,6 +57,7 @@ class Status:
             values["encryption"] = self._of_new(node)["encryption"]
             if node is self._tree.root:
                 values["pending"] = str(self._unsaved())
+                values["conflicts"] = str(self._conflicts())
                 values["version"] = __version__
             values["object"] = f"oss://{self._bucket}/{self._tree.key(node)}"
             return values

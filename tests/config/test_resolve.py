@@ -104,6 +104,7 @@ def test_every_option_can_be_given_by_flag_environment_and_file() -> None:
         "tls-min": "1.3",
         "umask": "077",
         "open-check": "ttl",
+        "conflict": "fail",
         "list-attrs": "fast",
         "status-xattrs": "hidden",
         "part-size": "1MiB",

@@ -135,20 +135,60 @@ def test_a_client_without_a_mount_replaces_and_deletes(corner: Corner) -> None:
     assert path.read_bytes() == b"again"
 
 
-def test_the_last_close_wins_and_the_log_says_so(corner: Corner) -> None:
-    path = corner.one / "f"
-    path.write_bytes(b"begin")
-    with path.open("r+b") as file:
-        file.write(b"OURS!")
-        corner.put("f", b"foreign")
-    assert path.read_bytes() == b"OURS!"
-    assert f"another client changed '{corner.prefix}f'; the last close wins" in corner.log
+def test_two_mounts_that_change_one_file_keep_both(corner: Corner) -> None:
+    one, two = corner.one / "f", corner.two / "f"
+    one.write_bytes(b"begin" * 100_000)
+    ours = one.open("r+b", buffering=0)
+    ours.write(b"OURS!")
+    two.write_bytes(b"theirs")
+    assert os.listdir(corner.one) == ["f"]
+    with pytest.raises(OSError, match="Stale") as stale:
+        ours.close()
+    assert stale.value.errno == errno.ESTALE
+    name = next(name for name in os.listdir(corner.one) if name != "f")
+    assert name.startswith("f.conflict-")
+    for folder in (corner.one, corner.two):
+        assert (folder / "f").read_bytes() == b"theirs"
+        assert (folder / "f").stat().st_size == 6
+        assert (folder / name).read_bytes() == b"OURS!" + b"begin" * 99_999
+    assert os.getxattr(one, "user.ossfs.upload") == b"clean"
+    key = f"{corner.prefix}f"
+    assert f"another client changed '{key}'; ours is kept as '{corner.prefix}{name}'" in corner.log
 
-    with (corner.one / "new").open("wb") as file:
-        file.write(b"ours")
-        corner.put("new", b"foreign")
-    assert (corner.one / "new").read_bytes() == b"ours"
-    assert f"another client created '{corner.prefix}new'; the last close wins" in corner.log
+    file = (corner.one / "new").open("wb")
+    file.write(b"ours")
+    corner.put("new", b"by an SDK")
+    with pytest.raises(OSError, match="Stale"):
+        file.close()
+    assert (corner.one / "new").read_bytes() == b"by an SDK"
+    assert corner.stored("new") == b"by an SDK"
+    (beside,) = corner.one.glob("new.conflict-*")
+    assert beside.read_bytes() == b"ours"
+
+
+@pytest.mark.parametrize("policy", ["last-wins", "fail"])
+def test_a_conflict_may_be_won_or_left_to_the_user(
+    bucket: Bucket, mount: MakeMount, policy: str
+) -> None:
+    one = mount(bucket, f"--conflict={policy}")
+    path = one.path / "f"
+    path.write_bytes(b"begin")
+    file = path.open("r+b", buffering=0)
+    file.write(b"OURS!")
+    bucket.put("f", b"by an SDK")
+    if policy == "fail":
+        with pytest.raises(OSError, match="Stale"):
+            file.close()
+        assert os.getxattr(path, "user.ossfs.upload").startswith(b"failed: conflict: ")
+        assert path.read_bytes() == b"OURS!"
+        path.rename(one.path / "mine")
+        assert path.read_bytes() == b"by an SDK"
+        wait_until(lambda: os.getxattr(one.path, "user.ossfs.pending") == b"0")
+        assert (one.path / "mine").read_bytes() == b"OURS!"
+    else:
+        file.close()
+        assert path.read_bytes() == b"OURS!"
+    assert os.getxattr(one.path, "user.ossfs.conflicts") == b"1"
 
 
 def test_o_excl_loses_to_another_client_s_object(corner: Corner) -> None:

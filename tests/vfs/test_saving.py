@@ -287,31 +287,6 @@ async def test_an_exclusive_create_of_a_name_that_is_known_is_refused_at_open(
         await mount.create("f", os.O_WRONLY | os.O_EXCL)
 
 
-async def test_of_two_hosts_that_make_a_file_the_last_close_wins_and_it_is_logged(
-    world: World, caplog: pytest.LogCaptureFixture
-) -> None:
-    one, two = world.mount(), world.mount()
-    ours = await one.create("f", os.O_WRONLY)
-    await two.write("f", b"theirs")
-    await one.fs.write(ours, 0, b"ours")
-    await one.close(ours)
-    assert await world.mount().read("f") == b"ours"
-    assert "another client created" in caplog.text
-
-
-async def test_a_change_of_another_host_since_open_is_logged_and_the_last_close_wins(
-    world: World, caplog: pytest.LogCaptureFixture
-) -> None:
-    one, two = world.mount(), world.mount()
-    await one.write("f", b"old")
-    handle = await one.open("f", os.O_WRONLY)
-    await one.fs.write(handle, 0, b"ours")
-    await two.write("f", b"theirs")
-    await one.close(handle)
-    assert await world.mount().read("f") == b"ours"
-    assert "another client changed" in caplog.text
-
-
 async def test_a_removal_by_another_host_since_open_is_logged_and_the_close_stores(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
