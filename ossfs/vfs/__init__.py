@@ -12,6 +12,9 @@ status            `user.ossfs.*`
 saving            uploads, retries, drain
 attribute_saving  attributes that changed after the upload
 lookups           from names to nodes, with what is known and what must be asked
+foresight         small files opened ahead of who reads one after the other
+flights           names that are asked for ahead
+known_names       what a listing told of the names in a directory; pure
 remote            what OSS says of names
 tree              inode numbers, names, keys; pure
 node              the state of one file or directory

@@ -6,23 +6,18 @@ next ones are asked for and opened side by side. OSS has then been asked for eac
 before its open(2), for which that answer counts, once and for FRESH_SECONDS at most.
 """
 
-import logging
 from collections import deque
 from collections.abc import Callable
 
 import trio
 
-from ossfs.errors import OssfsError
 from ossfs.transfer.opener import Opener
-from ossfs.transfer.parallel import for_each
 from ossfs.transfer.reader import ObjectReader
 from ossfs.vfs.kernel import Behaviour, Spawn
 from ossfs.vfs.known_names import AHEAD
 from ossfs.vfs.lookups import Lookups
 from ossfs.vfs.node import NEVER, Node
 from ossfs.vfs.remote import Remote
-
-log = logging.getLogger(__name__)
 
 FRESH_SECONDS = 0.5
 """How old the answer may be with which an open is content."""
@@ -67,14 +62,19 @@ class Foresight:
         listing = folder.listing
         if listing is None or self._behaviour.attr_ttl <= 0:
             return
-        sizes = {
-            name: listing.sizes[name]
+        small = [
+            name
             for name in listing.opened(node.name)
-            if name not in folder.asked and listing.sizes[name] <= SMALL_BYTES
-        }
-        if sizes:
-            self._spawn(self._open_ahead, directory, sizes)
-            folder.asked |= {name: trio.Event() for name in sizes}
+            if name not in folder.flights and listing.sizes[name] <= SMALL_BYTES
+        ]
+        sizes = listing.sizes
+
+        async def open_one(name: str) -> None:
+            known = folder.children.get(name)
+            async with trio.Lock() if known is None else known.content_lock:
+                await self._ask(directory, name, sizes[name])
+
+        folder.flights.launch(self._spawn, small, open_one, limit=PARALLEL)
 
     def take(self, node: Node) -> bool:
         """Whether an open of *node* may do without asking OSS; true at most once for an answer."""
@@ -85,31 +85,7 @@ class Foresight:
         """Wait while *node* is asked for ahead: that answer will do."""
         directory = node.parent
         if directory is not None and node.attached:
-            flight = directory.entries().asked.get(node.name)
-            if flight is not None:
-                await flight.wait()
-
-    async def _open_ahead(self, directory: Node, sizes: dict[str, int]) -> None:
-        asked = directory.entries().asked
-
-        async def open_one(name: str) -> None:
-            node = directory.entries().children.get(name)
-            try:
-                async with trio.Lock() if node is None else node.content_lock:
-                    await self._ask(directory, name, sizes[name])
-            except OssfsError as error:
-                log.debug("a file opened ahead: %s", error)  # who opens it meets its own error
-            except Exception:  # it would end the nursery of the whole mount
-                log.exception("opening ahead failed for a reason that is a mistake in ossfs")
-            finally:
-                asked.pop(name).set()
-
-        try:
-            await for_each(list(sizes), open_one, limit=min(PARALLEL, len(sizes)))
-        finally:
-            for name in sizes:
-                if (event := asked.pop(name, None)) is not None:
-                    event.set()
+            await directory.entries().flights.arrival(node.name)
 
     async def _ask(self, directory: Node, name: str, size: int) -> None:
         if not directory.attached:

@@ -9,8 +9,6 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import trio
-
 from ossfs.errors import InvalidArgument, NameTooLong, OssfsError, StaleHandle
 from ossfs.format.attributes import Attributes
 from ossfs.format.names import NAME_MAX, is_component
@@ -127,10 +125,8 @@ class Lookups:
         hint: whether a listing just showed a directory (True) or a file (False) of that name.
         """
         folder = directory.entries()
-        while (flight := folder.asked.get(name)) is not None:
-            if not self._is_stale(folder, name):
-                break
-            await flight.wait()
+        while name in folder.flights and self._is_stale(folder, name):
+            await folder.flights.arrival(name)
         return await self._resolve(directory, name, hint)
 
     async def _resolve(self, directory: Node, name: str, hint: bool | None) -> Node | None:
@@ -260,40 +256,21 @@ class Lookups:
         listing = self._fresh_listing(folder)
         if listing is None or not directory.attached or listing.reads.is_walk:
             return
-        unknown = {
-            ahead: listing.names[ahead]
+        names = listing.names
+        unknown = [
+            ahead
             for ahead in listing.looked_up(name)
-            if ahead in listing.names
-            and ahead not in folder.asked
-            and self._is_stale(folder, ahead)
-        }
-        if unknown:
-            self._spawn(self._ask_ahead, directory, unknown)
-            folder.asked |= {ahead: trio.Event() for ahead in unknown}
+            if ahead in names and ahead not in folder.flights and self._is_stale(folder, ahead)
+        ]
+
+        async def ask(ahead: str) -> None:
+            await self._resolve(directory, ahead, names.get(ahead))
+
+        folder.flights.launch(self._spawn, unknown, ask, limit=self._behaviour.parallel)
 
     def _is_stale(self, folder: Folder, name: str) -> bool:
         node = folder.children.get(name)
         return node is None or not self.fresh(node)
-
-    async def _ask_ahead(self, directory: Node, names: dict[str, bool]) -> None:
-        asked = directory.entries().asked
-
-        async def ask(name: str) -> None:
-            try:
-                await self._resolve(directory, name, names[name])
-            except OssfsError as error:
-                log.debug("attributes asked for ahead: %s", error)
-            except Exception:  # it would end the nursery of the whole mount
-                log.exception("asking ahead failed for a reason that is a mistake in ossfs")
-            finally:
-                asked.pop(name).set()
-
-        try:
-            await for_each(list(names), ask, limit=min(self._behaviour.parallel, len(names)))
-        finally:
-            for name in names:
-                if (event := asked.pop(name, None)) is not None:
-                    event.set()
 
     def stamp(self, node: Node) -> Stamp:
         """To be taken before OSS is asked for the node."""

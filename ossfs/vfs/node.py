@@ -24,6 +24,7 @@ from ossfs.store.base import ObjectInfo
 from ossfs.transfer.protection import ServerChoice
 from ossfs.transfer.reader import ObjectReader
 from ossfs.types import ETag, Ino, ObjectKey
+from ossfs.vfs.flights import Flights
 from ossfs.vfs.known_names import Listing
 
 NEVER = -math.inf
@@ -42,8 +43,7 @@ class Folder:
     """
     worth: int = 3
     """How many of them do."""
-    asked: dict[str, trio.Event] = field(default_factory=dict)
-    """Names that are asked for ahead of a walk."""
+    flights: Flights = field(default_factory=Flights)
     reserved: dict[str, Ino] = field(default_factory=dict)
     """Inode numbers for names that are being asked for side by side."""
 

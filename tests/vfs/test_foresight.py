@@ -1,10 +1,13 @@
 """Small files opened ahead of someone who reads one after the other."""
 
+import math
 import os
+import random
 
 import pytest
 import trio
 
+from ossfs.errors import StaleHandle
 from ossfs.vfs.foresight import FRESH_SECONDS, SMALL_BYTES
 from tests.vfs.world import Mount, World
 
@@ -107,3 +110,44 @@ async def test_without_attributes_to_trust_nothing_is_opened_ahead(
     await trio.testing.wait_all_tasks_blocked()
     read = {call.key for call in other.bucket.calls if call.name == "get"}
     assert read == {name(number) for number in range(6)}
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_a_walker_beside_a_writer_sees_each_file_as_it_was_when_opened_or_shortly_before(
+    world: World, seed: int
+) -> None:
+    chance = random.Random(seed)
+    writer, walker = world.mount(), world.mount()
+    await fill(writer)
+    versions = [[(0.0, b"%d" % number)] for number in range(COUNT)]
+    for mount in (writer, walker):
+        mount.bucket.delay = lambda: chance.random() * 0.05
+
+    async def write(scope: trio.CancelScope) -> None:
+        with scope:
+            while True:
+                await trio.sleep(chance.random() * 0.1)
+                number, content = chance.randrange(COUNT), chance.randbytes(8)
+                versions[number].append((math.inf, content))
+                await writer.write(name(number), content)
+                versions[number][-1] = (trio.current_time(), content)
+
+    def possible(number: int, opened: float) -> list[bytes]:
+        """What stood there at *opened*, shortly before, or after it."""
+        history = versions[number]
+        ends = [stored for stored, _ in history[1:]] + [math.inf]
+        known = zip(history, ends, strict=True)
+        return [content for (_, content), end in known if end >= opened - FRESH_SECONDS]
+
+    async with trio.open_nursery() as nursery:
+        scope = trio.CancelScope()
+        nursery.start_soon(write, scope)
+        for _ in range(3):
+            for number in range(chance.randrange(COUNT // 2), COUNT):
+                opened = trio.current_time()
+                try:
+                    seen = await walker.read(name(number))
+                except StaleHandle:
+                    continue  # replaced between open and read
+                assert seen in possible(number, opened)
+        scope.cancel()
