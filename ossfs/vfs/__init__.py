@@ -19,6 +19,12 @@ remote            what OSS says of names
 tree              inode numbers, names, keys; pure
 node              the state of one file or directory
 handles           open files and directories
+policy            what new files get, by where they are
+server_side       changing how OSS encrypts what is stored
+moving            the copies and deletes of a directory's rename, under one intent
+journal           such intents, as objects in the bucket
+recovery          settles what a crash cut short
+owner             names a process so that others can tell its end
 gate              keeps keys still while a directory is renamed
 kernel            what is asked of whoever caches; the options of behaviour
 """
