@@ -168,7 +168,36 @@ DEEDS: dict[str, Call] = {
     "utime now": lambda top: os.utime(f"{top}/f"),
     "setxattr": lambda top: os.setxattr(f"{top}/f", "user.a", b"1"),
     "listdir": lambda top: sorted(os.listdir(top)),
+    "access": lambda top: [os.access(f"{top}/f", bit) for bit in (os.R_OK, os.W_OK, os.X_OK)],
+    "unlink another's": lambda top: os.unlink(f"{top}/o"),
+    "rename another's": lambda top: os.rename(f"{top}/o", f"{top}/g"),
+    "rename over another's": lambda top: os.rename(f"{top}/f", f"{top}/o"),
+    "chmod another's": lambda top: os.chmod(f"{top}/o", 0o666),
+    "chgrp to a group of one's own": lambda top: os.chown(f"{top}/f", -1, 1003),
+    "create with all bits": lambda top: created(f"{top}/g", 0o7777, umask=0),
+    "create under a umask": lambda top: created(f"{top}/g", 0o6777, umask=0o027),
+    "mkdir with all bits": lambda top: made(f"{top}/g", 0o7777, umask=0),
+    "mkdir under a umask": lambda top: made(f"{top}/g", 0o777, umask=0o027),
+    "mkfifo": lambda top: os.mkfifo(f"{top}/g", 0o660),
+    "symlink": lambda top: os.symlink("f", f"{top}/g"),
 }
+
+
+def created(path: str, mode: int, *, umask: int) -> None:
+    os.umask(umask)
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
+
+
+def made(path: str, mode: int, *, umask: int) -> None:
+    os.umask(umask)
+    os.mkdir(path, mode)
+
+
+PEOPLE: tuple[tuple[int, int, tuple[int, ...]], ...] = (
+    *((0o640, 1001, ()), (0o640, 1002, ()), (0o640, 1002, (1003,))),
+    *((0o6755, 1001, (1003,)), (0o066, 1002, (1003,))),
+)
+"""The mode of a file, who comes to it, and his supplementary groups."""
 
 
 def as_user(user: int, groups: tuple[int, ...], calls: Sequence[Callable[[], Any]]) -> list[str]:
@@ -191,7 +220,7 @@ def as_user(user: int, groups: tuple[int, ...], calls: Sequence[Callable[[], Any
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
-@pytest.mark.parametrize("mode", [0o755, 0o3777])
+@pytest.mark.parametrize("mode", [0o755, 0o1770, 0o3777])
 def test_other_users_may_do_what_they_may_do_on_a_local_file_system(
     mode: int, open_to_all: Path, bucket: Bucket, mount: MakeMount
 ) -> None:
@@ -199,28 +228,29 @@ def test_other_users_may_do_what_they_may_do_on_a_local_file_system(
     for top in tops:
         top.mkdir()
     mount(bucket, "--allow-other", path=tops[1])
-    for file_mode in (0o640, 0o6755, 0o066):
-        for who, groups in ((1001, ()), (1002, ()), (1002, (1003,))):
-            results = []
-            for top in tops:
-                folders = [top / f"{file_mode}-{who}-{groups}-{name}" for name in DEEDS]
-                for folder in folders:
-                    lend(folder, mode, file_mode)
-                deeds = zip(DEEDS.values(), folders, strict=True)
-                calls = [partial(deed, str(folder)) for deed, folder in deeds]
-                answers = as_user(who, groups, calls)
-                left = [names(folder) for folder in folders]
-                results.append(list(zip(DEEDS, answers, left, strict=True)))
-            assert results[0] == results[1], (oct(file_mode), who, groups)
-            reached = {answer for name, answer, _ in results[0] if name == "listdir"}
-            assert reached == {"['e', 'f']"}, "where all is refused there is nothing to compare"
+    for file_mode, who, groups in PEOPLE:
+        results = []
+        for top in tops:
+            folders = [top / f"{file_mode}-{who}-{groups}-{name}" for name in DEEDS]
+            for folder in folders:
+                lend(folder, mode, file_mode)
+            deeds = zip(DEEDS.values(), folders, strict=True)
+            calls = [partial(deed, str(folder)) for deed, folder in deeds]
+            answers = as_user(who, groups, calls)
+            left = [names(folder) for folder in folders]
+            results.append(list(zip(DEEDS, answers, left, strict=True)))
+        assert results[0] == results[1], (oct(file_mode), who, groups)
+        reached = {answer for name, answer, _ in results[0] if name == "listdir"}
+        may_enter = mode & 0o001 or 1003 in groups
+        assert reached == {"['e', 'f', 'o']" if may_enter else "'EACCES'"}
 
 
 def lend(folder: Path, mode: int, file_mode: int) -> None:
-    """A directory of root's with a file and a directory of the first user's."""
+    """A directory with a file and a directory of the first user's, and a file of root's."""
     folder.mkdir()
     (folder / "f").write_bytes(b"data")
     (folder / "e").mkdir()
+    (folder / "o").write_bytes(b"another's")
     for path in (folder / "f", folder / "e"):
         os.chown(path, 1001, 1003)
     os.chmod(folder / "f", file_mode)

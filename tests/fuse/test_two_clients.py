@@ -201,6 +201,44 @@ def test_o_excl_loses_to_another_client_s_object(corner: Corner) -> None:
     (corner.one / "lock").unlink()
 
 
+def test_of_two_hosts_one_makes_a_name_of_its_own(corner: Corner) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    assert not (corner.two / "lock").exists()  # and may be taken for absent by it for a while
+    first, second = (os.open(top / "lock", flags, 0o644) for top in (corner.one, corner.two))
+    os.write(first, b"first")
+    os.write(second, b"second")
+    os.close(second)
+    with pytest.raises(FileExistsError):
+        os.close(first)
+    assert (corner.two / "lock").read_bytes() == b"second"
+    (corner.one / "lock").unlink()  # what it staged, and nothing else
+    assert (corner.two / "lock").read_bytes() == b"second"
+
+
+def test_of_two_hosts_that_take_turns_the_second_finds_the_name_taken(wary: Corner) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    for _ in range(3):
+        os.close(os.open(wary.one / "lock", flags, 0o644))
+        with pytest.raises(FileExistsError):
+            os.open(wary.two / "lock", flags, 0o644)
+        (wary.one / "lock").unlink()
+
+
+def test_handles_of_two_hosts_are_stale_once_a_third_client_stored(corner: Corner) -> None:
+    old, new = os.urandom(700_000), os.urandom(600_000)
+    (corner.one / "f").write_bytes(old)
+    tops = (corner.one, corner.two)
+    readers = [os.open(top / "f", os.O_RDONLY) for top in tops]
+    assert [os.pread(reader, 10, 0) for reader in readers] == [old[:10]] * 2
+    corner.put("f", new)
+    for top, reader in zip(tops, readers, strict=True):
+        assert (top / "f").read_bytes() == new
+        assert (top / "f").stat().st_size == len(new)
+        with pytest.raises(OSError, match="Stale"):
+            os.pread(reader, 10, 500_000)
+        os.close(reader)
+
+
 def test_an_append_goes_to_the_end_of_what_another_client_made_of_it(
     corner: Corner,
 ) -> None:
