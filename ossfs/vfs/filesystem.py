@@ -24,7 +24,7 @@ from ossfs.vfs.kernel import Behaviour
 from ossfs.vfs.listing import Entry, Listings
 from ossfs.vfs.lookups import Lookups
 from ossfs.vfs.metadata import Changes, Metadata, Stat
-from ossfs.vfs.node import Node
+from ossfs.vfs.node import NEVER, Node
 from ossfs.vfs.recovery import Recovery
 from ossfs.vfs.removal import Removal
 from ossfs.vfs.renames import Renames
@@ -162,6 +162,8 @@ class FileSystem:
         """chmod, chown, utimens, truncate; handle: the open file through which it was asked for."""
         self._check_writable()
         node = self._tree.get(ino)
+        if changes.size is not None and handle is None and self._behaviour.check_at_open:
+            node.checked = NEVER  # it is an open and a close in one
         await self._lookups.refresh(node)
         if handle is not None:
             self._handles.file(handle).check_version()

@@ -222,11 +222,6 @@ class Saver:
         """Whether what stands under *key* was left by an upload of ours whose answer was lost."""
         return await self._new_versions.is_own_attempt(node, key)
 
-    @property
-    def conflicts(self) -> int:
-        """How often another client's version stood in the way since the mount began."""
-        return self._conflicts.count
-
     # --- again and again ----------------------------------------------------------------------
 
     def resume(self, node: Node) -> None:

@@ -301,12 +301,34 @@ async def test_without_anyone_to_tell_ours_goes_beside_all_the_same(
 
 async def test_a_cut_by_path_is_told_too(world: World, mount: Mount) -> None:
     await mount.write("f", b"old content")
-    async with mount.at("f"):
-        await world.mount().write("f", b"theirs")
-        with refused(errno.ESTALE):
-            await mount.truncate("f", 0)
+    async with mount.at("f"), trio.open_nursery() as tasks:
+        with mount.bucket.held("head", after=True) as hold:
+
+            async def cut() -> None:
+                with refused(errno.ESTALE):
+                    await mount.truncate("f", 0)
+
+            tasks.start_soon(cut)
+            await hold.reached.wait()
+            await world.mount().write("f", b"theirs")
     assert await mount.read("f") == b"theirs"
     assert await mount.read(await the_copy(world, mount)) == b""
+
+
+@pytest.mark.parametrize("names_only", [False, True])
+async def test_a_kernel_that_gathers_writes_gets_another_file_for_the_other_version(
+    world: World, names_only: bool
+) -> None:
+    mount = world.mount(kernel_writeback=True, list_names_only=names_only)
+    await mount.write("f", b"old")
+    async with mount.at("f") as before:
+        handle = await opened_and_changed(world, mount)
+        with refused(errno.ESTALE):
+            await mount.close(handle)
+        assert (await mount.stat("f")).ino != before.ino
+        assert await mount.read("f") == b"theirs"
+        assert await mount.read(await the_copy(world, mount)) == b"ours"
+    mount.check_invariants()
 
 
 async def test_a_link_in_the_place_of_the_file_is_shown(world: World, mount: Mount) -> None:
@@ -442,6 +464,15 @@ async def test_the_same_content_stored_again_is_no_conflict(
     await other.drain()
     await mount.close(handle)
     assert await world.mount().read("f") == b"ours"
+    assert copies(world) == []
+
+
+async def test_a_cut_by_path_is_of_the_newest_version(world: World, mount: Mount) -> None:
+    await mount.write("f", b"old")
+    async with mount.at("f"):
+        await world.mount().write("f", b"theirs")
+        await mount.truncate("f", 5)
+    assert await world.mount().read("f") == b"their"
     assert copies(world) == []
 
 
