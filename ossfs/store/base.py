@@ -208,13 +208,15 @@ class ObjectStore(Protocol):
         storage_class: str | None = None,
         acl: str | None = None,
         forbid_overwrite: bool = False,
+        once: bool = False,
     ) -> Stored:
         """CopyObject within the bucket, metadata copied as it is.
 
         tags: None copies the tag set, else it is replaced by these. encryption, storage_class and
         acl must be restated, since OSS does not inherit them. A copy onto itself would replace the
-        metadata by nothing and is refused. Raises NotFound, Stale (if_match), EntityTooLarge,
-        AlreadyExists, RefusedByServer.
+        metadata by nothing and is refused. once: not repeated, for who must look at *target* before
+        each attempt; Unavailable and TimedOut then say nothing of whether it took effect. Raises
+        NotFound, Stale (if_match), EntityTooLarge, AlreadyExists, RefusedByServer.
         """
 
     async def restate(self, key: ObjectKey, options: PutOptions, *, if_match: ETag) -> Stored:

@@ -27,8 +27,8 @@ class Call:
     """One request to the bucket, or to an object in it.
 
     operation: the vendor's name, for the log; key "": the bucket; repeatable: sending it twice has
-    the effect of sending it once, and the same answer; max_body: bytes of the answer;
-    is_document: the answer is XML, if anything.
+    the effect of sending it once, and the same answer; once: it is not sent twice all the same;
+    max_body: bytes of the answer; is_document: the answer is XML, if anything.
     """
 
     operation: str
@@ -38,6 +38,7 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Buffer = b""
     repeatable: bool = True
+    once: bool = False
     slow: bool = False
     max_body: int = _DOCUMENT_BYTES
     is_document: bool = True
@@ -164,6 +165,7 @@ def copy(
     storage_class: str | None,
     acl: str | None,
     forbid_overwrite: bool,
+    once: bool,
 ) -> Call:
     """CopyObject within *bucket*."""
     headers = {"x-oss-copy-source": quote(f"/{bucket}/{source}", safe="/")}
@@ -179,6 +181,7 @@ def copy(
         key=target,
         headers=headers,
         repeatable=not forbid_overwrite,
+        once=once,
         slow=True,
     )
 

@@ -109,7 +109,7 @@ class Client:
         raise error
 
     def _is_worth_repeating(self, call: Call, exc: StoreError, course: Course) -> bool:
-        if isinstance(exc, ChecksumMismatch) and not call.repeatable:
+        if call.once or (isinstance(exc, ChecksumMismatch) and not call.repeatable):
             return False
         return exc.retryable and course.repetitions < self._retry.retries
 
@@ -170,7 +170,7 @@ class Client:
                     "pool": None,
                 },
                 "max_body": call.max_body,
-                "repeatable": call.repeatable,
+                "repeatable": call.repeatable and not call.once,
             },
         )
 

@@ -162,6 +162,7 @@ class MemoryStore:
         storage_class: str | None = None,
         acl: str | None = None,
         forbid_overwrite: bool = False,
+        once: bool = False,  # noqa: ARG002 - nothing is repeated here
     ) -> Stored:
         """CopyObject with the metadata directive COPY."""
         await trio.lowlevel.checkpoint()

@@ -199,6 +199,7 @@ class OssStore:
         storage_class: str | None = None,
         acl: str | None = None,
         forbid_overwrite: bool = False,
+        once: bool = False,
     ) -> Stored:
         """CopyObject."""
         rules.check_copy(source, target)
@@ -212,6 +213,7 @@ class OssStore:
             storage_class=storage_class,
             acl=acl,
             forbid_overwrite=forbid_overwrite,
+            once=once,
         )
         course = Course()
         try:

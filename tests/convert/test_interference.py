@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import trio
+from trio.testing import MockClock
 
 from ossfs.errors import IntegrityError, Unavailable
 from ossfs.store.base import PutOptions
@@ -146,6 +147,38 @@ async def test_a_failing_request_leaves_old_or_new_and_the_next_run_finishes(
             assert first.outcome is Outcome.CONVERTED
             break
     assert step > 3
+
+
+@pytest.mark.parametrize("written", [False, True])
+@pytest.mark.parametrize("answer_lost", [False, True])
+async def test_a_copy_into_place_is_repeated_only_while_the_old_version_is_there(
+    conversions: Conversions, autojump_clock: MockClock, written: bool, answer_lost: bool
+) -> None:
+    """However long OSS is busy in between."""
+    goal = await prepared(conversions, "key to key")
+    store = conversions.world.store
+    busy = Unavailable("made to fail", status=503)
+    theirs = [THEIRS] if written else []
+
+    def copies() -> int:
+        return sum(name == "copy" and of["target"] == KEY for name, of in store.calls)
+
+    def before(name: str) -> None:
+        if name == "copy" and copies() == 1 and not answer_lost:
+            raise busy
+        if name == "head" and copies() and theirs:
+            store.inner._store(KEY, theirs.pop(), "THEIRS", PutOptions(), object_type="Normal")
+
+    def after(name: str, answer: Any) -> Any:
+        if name == "copy" and copies() == 1 and answer_lost:
+            raise busy
+        return answer
+
+    store.before, store.tamper = before, after
+    result = await conversions.convert(goal)
+    assert result.outcome is Outcome.CONVERTED
+    assert await conversions.content(KEY, aes()) == (THEIRS if written else CONTENT)
+    assert conversions.keys(internal=True) == []
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -183,6 +183,19 @@ async def test_retries_are_logged_without_names(
     assert KEY not in caplog.text
 
 
+async def test_a_copy_that_is_to_be_asked_for_once_is_not_repeated() -> None:
+    asked = 0
+
+    def answers(_request: httpx.Request) -> httpx.Response:
+        nonlocal asked
+        asked += 1
+        return httpx.Response(503)
+
+    with pytest.raises(Unavailable):
+        await store_over(answers).copy(ObjectKey("a"), ObjectKey("b"), once=True)
+    assert asked == 1
+
+
 async def test_a_write_that_arrived_damaged_is_repeated(autojump_clock: MockClock) -> None:
     crcs = [str(fastcrc.crc64.xz(b"other")), str(fastcrc.crc64.xz(b"body"))]
 

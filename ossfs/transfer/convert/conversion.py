@@ -40,6 +40,7 @@ from ossfs.types import ObjectKey
 
 ATTEMPTS = 2
 _COMMIT_SECONDS = 600.0
+_PAUSES = (0.5, 2.0, 8.0, 20.0)
 _SHORT = 16 << 20
 _STANDARD = "Standard"
 
@@ -297,9 +298,20 @@ class Conversion:
             await self._tools.workspace.drop(key)
 
     async def _put_in_place(self, job: _Job, made: ObjectInfo) -> None:
-        """Copy *made* over the old version, if that is still there to the last header and tag."""
-        await self._check_unchanged(job)
-        if not await self._copied_in_place(job, made):
+        """Copy *made* over the old version, if that is still there to the last header and tag.
+
+        Looked at before each attempt: what others write while OSS is busy must not be lost.
+        """
+        for pause in (*_PAUSES, None):
+            await self._check_unchanged(job)
+            try:
+                copied = await self._copied_in_place(job, made)
+                break
+            except (Unavailable, TimedOut):
+                if pause is None:
+                    raise
+            await trio.sleep(pause)
+        if not copied:
             await self._stream_in_place(job, made)
 
     async def _copied_in_place(self, job: _Job, made: ObjectInfo) -> bool:
@@ -313,6 +325,7 @@ class Conversion:
                     encryption=job.server,
                     storage_class=job.info.storage_class,
                     acl=job.acl,
+                    once=True,
                 )
             except (EntityTooLarge, RefusedByServer):
                 return False
