@@ -6,7 +6,7 @@ from pathlib import Path
 from textwrap import dedent
 
 
-def sh(script: str, *arguments: str | Path, ok: bool = True) -> str:
+def sh(script: str, *arguments: str | Path, ok: bool = True, seconds: float = 100) -> str:
     """What a shell script prints; its arguments are $1, $2… It must end well, unless not *ok*.
 
     stderr comes along where the script says so (2>&1).
@@ -17,7 +17,7 @@ def sh(script: str, *arguments: str | Path, ok: bool = True) -> str:
         capture_output=True,
         text=True,
         errors="surrogateescape",
-        timeout=100,
+        timeout=seconds,
         check=False,
     )
     assert not ok or done.returncode == 0, done.stderr
