@@ -64,8 +64,10 @@ def two_mounts(place: Place, oss: Oss, *options: str) -> Iterator[Iterator[Corne
         one.end()
         two.end()
     finally:
-        one.clean_up()
-        two.clean_up()
+        try:
+            one.clean_up()
+        finally:
+            two.clean_up()
 
 
 @pytest.fixture(scope="module")
