@@ -127,7 +127,7 @@ class Exerciser:
         os.fsync(self._file())
 
 
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(7200)
 @pytest.mark.parametrize("seed", range(SEED, SEED + 2))
 def test_random_work_on_one_file_gives_what_any_file_system_gives(
     shared: Mount, work: Path, seed: int
@@ -187,9 +187,8 @@ def let_many_work(top: Path, seed: int) -> set[str]:
     for i in 1 2 3 4; do "$2" -W ignore -c "$3" "$1" $(($4 * 10 + i)) "$5" & done
     wait
     """
-    return set(
-        sh(script, top, sys.executable, STRESS, str(seed), str(OPERATIONS // 2)).splitlines()
-    )
+    arguments = (top, sys.executable, STRESS, str(seed), str(OPERATIONS // 2))
+    return set(sh(script, *arguments, seconds=100 + OPERATIONS).splitlines())
 
 
 @pytest.mark.parametrize("seed", [SEED])

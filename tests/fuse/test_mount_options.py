@@ -4,8 +4,6 @@ import errno
 import os
 import stat
 import subprocess
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,13 +32,11 @@ def as_nobody(script: str, *arguments: str | Path) -> subprocess.CompletedProces
 
 
 @pytest.fixture
-def reachable() -> Iterator[Path]:
-    """A mount point to which others may walk, which pytest's folders forbid."""
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        made = Path(folder, "mnt")
-        made.mkdir()
-        yield made
+def reachable(open_to_all: Path) -> Path:
+    """A mount point to which others may walk."""
+    made = open_to_all / "mnt"
+    made.mkdir()
+    return made
 
 
 def test_a_read_only_mount_changes_nothing(bucket: Bucket, mount: MakeMount) -> None:

@@ -262,7 +262,9 @@ def lend(folder: Path, mode: int, file_mode: int) -> None:
 def test_random_work_on_a_tree_gives_what_a_local_file_system_gives(
     seed: int, shared: Mount, work: Path, tmp_path: Path
 ) -> None:
-    pair = Pair(tmp_path, work, random.Random(seed))
+    local = tmp_path / "local"  # which pytest has not hidden from others, as it has its parent
+    local.mkdir()
+    pair = Pair(local, work, random.Random(seed))
     try:
         for count in range(OPERATIONS):
             pair.step()

@@ -21,7 +21,7 @@ from tests.fuse.sdks import Sdk, oss2_sdk
 from tests.fuse.test_side_by_side import OPERATIONS, SEED
 from tests.fuse.waiting import wait_until
 
-pytestmark = [pytest.mark.fuse, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.fuse, pytest.mark.timeout(7200)]
 
 NEVER_TRUSTED = ("--attr-ttl=0", "--negative-ttl=0", "--log-names")
 AT_ONCE = 30
