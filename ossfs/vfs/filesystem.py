@@ -14,6 +14,7 @@ from ossfs.errors import (
     IntegrityError,
     InvalidArgument,
     NotADirectory,
+    OssfsError,
     ReadOnlyFileSystem,
 )
 from ossfs.types import Buffer, HandleId, Ino
@@ -167,7 +168,14 @@ class FileSystem:
         await self._lookups.refresh(node)
         if handle is not None:
             self._handles.file(handle).check_version()
-        await self._metadata.change(node, changes, by_handle=handle is not None)
+        try:
+            await self._metadata.change(node, changes, by_handle=handle is not None)
+        except OssfsError:
+            # Cut off but not stored: such a kernel would go on with the size that it knows.
+            cut = handle is None and changes.size == node.current_size and node.dirty
+            if self._behaviour.kernel_writeback and cut:
+                self._lookups.renumber(node)
+            raise
         if handle is not None and changes.size is not None:
             self._handles.file(handle).wrote = node.generation
         return self._stat(node)

@@ -122,8 +122,11 @@ class Metadata:
             await self._content.truncate(node, changes.size)
         # A request without a field is a chown that keeps both owners: a new ctime, like any other.
         if changes.size is None or changes != Changes(size=changes.size):
-            node.attributes = self._changed(node.attributes, changes)
-            self._attributes.changed(node)
+            before, node.attributes = node.attributes, self._changed(node.attributes, changes)
+            # A kernel that keeps the times tells the ctime of a rename in this way, for which no
+            # request is worth it.
+            if changes != Changes(mtime_ns=before.mtime_ns, ctime_ns=changes.ctime_ns):
+                self._attributes.changed(node)
         if changes.size is not None and not by_handle:
             try:
                 await self._saver.store_content(node)

@@ -49,6 +49,12 @@ class Tree:
             self._sweep()
         return node
 
+    def renumber(self, node: Node) -> None:
+        """Give the node a number of its own anew, under which nobody has looked it up yet."""
+        del self._nodes[node.ino]
+        node.ino, node.lookups = self.reserve(), 0
+        self._nodes[node.ino] = node
+
     def reserve(self) -> Ino:
         """A number for one node that is still to be made."""
         self._next = Ino(self._next + 1)

@@ -196,6 +196,34 @@ def test_truncating_and_writing_keep_their_order(gathering: Mount, folder: Path)
     assert path.read_bytes() == b"by O_TRUNC!"
 
 
+def test_a_truncation_that_could_not_be_stored_is_seen_as_it_is(
+    oss: Oss, gathering: Mount, folder: Path
+) -> None:
+    path = folder / "f"
+    path.write_bytes(b"content")
+    oss.service.add_fault(f"op=PutObject,key={folder.name}/*,code=AccessDenied,status=403")
+    with pytest.raises(PermissionError):
+        os.truncate(path, 3)
+    assert (path.read_bytes(), path.stat().st_size) == (b"con", 3)
+    oss.service.clear_faults()
+    wait_until(lambda: upload_state(path) == "clean")
+    assert path.read_bytes() == b"con"
+    gathering.again()
+    assert path.read_bytes() == b"con"
+
+
+def test_a_rename_costs_no_request_for_the_time_that_the_kernel_tells(
+    gathering: Mount, folder: Path
+) -> None:
+    (folder / "f").write_bytes(b"content")
+    requests = gathering.bucket.watch()
+    (folder / "f").rename(folder / "g")
+    sh('sync -f "$1"', folder / "g")
+    gathering.again()
+    assert requests.count("PutObjectTagging") == 0
+    assert requests.count("CopyObject") == 1
+
+
 def test_files_are_renamed_and_removed_with_what_the_kernel_holds_of_them(
     gathering: Mount, folder: Path
 ) -> None:

@@ -631,6 +631,22 @@ async def test_an_open_file_keeps_its_number_while_its_content_does(world: World
     await mount.close(handle)
 
 
+async def test_a_file_that_was_cut_off_and_not_stored_gets_a_new_number(world: World) -> None:
+    mount = world.mount(kernel_writeback=True)
+    await mount.write("f", b"content")
+    old = await mount.find("f")
+    mount.bucket.fail("put", times=1)
+    with refused(errno.EIO):
+        await mount.fs.setattr(old.ino, Changes(size=3))
+    with refused(errno.ESTALE):
+        await mount.fs.getattr(old.ino)
+    assert (await mount.stat("f")).size == 3
+    assert await mount.drain() == []
+    mount.fs.forget(old.ino, 1)
+    assert await mount.read("f") == b"con"
+    mount.check_invariants()
+
+
 async def test_a_link_that_another_client_made_a_file_is_found_at_once(world: World) -> None:
     mount = world.mount()
     await mount.symlink("f", b"target")
