@@ -17,6 +17,10 @@ ROOT = Path(__file__).parents[2]
 REPORT = ROOT / "docs" / "soak.md"
 
 
+VERDICTS = {0: "passed", 2: "interrupted"}
+"""What the exit codes of pytest mean, where no test has failed."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Campaign:
     """Some tests with longer counts. counts: what the variables of the tests are at scale 1."""
@@ -87,7 +91,9 @@ class Ran:
             f"{name.removeprefix('OSSFS_TEST_').lower()} {value}"
             for name, value in self.settings.items()
         )
-        verdict = "passed" if self.status == 0 else f"**FAILED**: {', '.join(self.failed) or '?'}"
+        verdict = VERDICTS.get(self.status, f"ended with status {self.status}")
+        if self.failed:
+            verdict = f"**FAILED**: {', '.join(self.failed)}"
         minutes, seconds = divmod(round(self.seconds), 60)
         took = f"{minutes}:{seconds:02}"
         return f"| {self.campaign.name} | {counts} | {self.tests} | {took} | {verdict} |"
