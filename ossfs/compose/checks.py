@@ -1,5 +1,6 @@
 """What is found out before anything is mounted, in one line each."""
 
+import logging
 from collections.abc import Iterable
 
 from ossfs.config.sections import MountConfig, Where
@@ -7,14 +8,20 @@ from ossfs.errors import (
     AccessDenied,
     BadCredentials,
     BucketError,
+    KeyProblem,
     NoSuchBucket,
+    ServerKeyRefused,
     StoreError,
     UsageError,
 )
 from ossfs.format.budget import METADATA_LIMIT, worst_case
+from ossfs.format.names import RESERVED, object_key
 from ossfs.keys.base import MasterKey
 from ossfs.keys.kms import KmsMasterKey
-from ossfs.store.base import ObjectStore, ServerEncryption
+from ossfs.store.base import ObjectStore, PutOptions, ServerEncryption
+from ossfs.transfer.protection import asked_of_server
+
+log = logging.getLogger(__name__)
 
 
 async def check_bucket(store: ObjectStore, where: Where) -> ServerEncryption | None:
@@ -52,6 +59,30 @@ async def check_writers(keys: Iterable[MasterKey], config: MountConfig) -> None:
     for key in keys:
         if isinstance(key, KmsMasterKey):
             await key.check(writes=not config.mount.read_only)
+
+
+async def check_server_keys(store: ObjectStore, config: MountConfig) -> None:
+    """Raises KeyProblem if OSS refuses a key of the KMS under which it is to encrypt new files.
+
+    An upload is begun under each and given up, which leaves nothing. What else OSS may say to that
+    is no matter of the key; it comes to light with the first file.
+    """
+    if config.mount.read_only:
+        return
+    asked = [("--sse KMS", config.server_side.asked)]
+    asked += [(rule.label, rule.server) for rule in config.policies]
+    key = object_key(config.where.prefix, (RESERVED, "probe"))
+    for label, encryption in asked:
+        if encryption is None or encryption.algorithm != "KMS":
+            continue
+        options = PutOptions(encryption=asked_of_server(encryption))
+        try:
+            await store.abort_multipart(key, await store.initiate_multipart(key, options))
+        except ServerKeyRefused as error:
+            name = encryption.key_id or "its own key"
+            raise KeyProblem(f"{label}: OSS cannot encrypt with {name}: {error}") from error
+        except StoreError as error:
+            log.info("%s: not tried, since no upload can be begun: %s", label, error)
 
 
 def check_metadata_room(keys: Iterable[MasterKey], prefix: str) -> None:

@@ -10,7 +10,12 @@ from typing import Any
 import trio
 
 from ossfs.compose.allocator import keep_freed_memory
-from ossfs.compose.checks import check_bucket, check_metadata_room, check_writers
+from ossfs.compose.checks import (
+    check_bucket,
+    check_metadata_room,
+    check_server_keys,
+    check_writers,
+)
 from ossfs.compose.clients import close, load_keys, open_kms, open_store
 from ossfs.compose.parts import build_filesystem, state_of
 from ossfs.compose.process import forbid_dumps
@@ -51,6 +56,7 @@ async def _mount(config: MountConfig, ready: Callable[[], None]) -> int:
         stack.push_async_callback(close, store)
         rule = await check_bucket(store, config.where)
         await check_writers(writers.keys, config)
+        await check_server_keys(store, config)
 
         def build(spawn: Spawn) -> FileSystem:
             return build_filesystem(

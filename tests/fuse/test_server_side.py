@@ -123,6 +123,7 @@ def test_policies_of_the_file_are_what_a_mount_does(
         ("glob = 'a//b'\nsse = 'KMS'", 2, "(a//b): glob: 'a//b' matches nothing"),
         ("glob = 'a'\nkey = 'other'", 4, "(a): there is no key other"),
         ("glob = 'a'\nencrypt = 'kms'", 4, "(a): there is no kms key"),
+        ("glob = 'a'\nsse = 'KMS:gone'", 4, "(a): OSS cannot encrypt with gone: "),
     ],
 )
 def test_a_policy_that_cannot_hold_is_found_before_mounting(
@@ -136,3 +137,15 @@ def test_a_policy_that_cannot_hold_is_found_before_mounting(
     done = run_command((*words, f"--config={config}"), environment)
     assert (done.returncode, done.stderr.count("\n")) == (code, 1)
     assert says in done.stderr
+
+
+def test_a_key_that_oss_does_not_have_is_found_before_mounting(
+    bucket: Bucket, tmp_path: Path, place: Place
+) -> None:
+    mountpoint = tmp_path / "mnt"
+    mountpoint.mkdir()
+    environment: dict[str, Any] = command_environment(tmp_path) | dict(bucket.oss.environment())
+    words = ("mount", f"oss://{bucket.name}", str(mountpoint), f"--rsa-key={place.key}")
+    done = run_command((*words, "--sse=KMS", "--sse-kms-key-id=gone"), environment)
+    assert (done.returncode, done.stderr.count("\n")) == (4, 1)
+    assert "--sse KMS: OSS cannot encrypt with gone: " in done.stderr
