@@ -127,6 +127,6 @@ def test_d13_close_tells_how_storing_went(oss: Oss, work: Path) -> None:
 
 
 def test_every_deviation_that_the_page_names_has_a_test_here() -> None:
-    named = re.findall(r"^- \*\*D(\d+)\*\* ", PAGE.read_text(), re.MULTILINE)
+    named = re.findall(r"^- \*\*D(\d+)\*\* (?!excuses )", PAGE.read_text(), re.MULTILINE)
     tested = [name.split("_")[1] for name in globals() if name.startswith("test_d")]
     assert [f"d{number}" for number in named] == tested
