@@ -33,11 +33,11 @@ class Opener:
         """What OSS says of *key* now, and a reader of that version, by one request.
 
         expect_size: as last known; above 0, the request brings the first bytes along. The reader is
-        *known* if that reads the same version. Raises NotFound, StoreError, and as
-        `opening.accept`.
+        *known* if that reads the same version and was not closed meanwhile. Raises NotFound,
+        StoreError, and as `opening.accept`.
         """
         answer = await ask(self._pool.store, key, expect_size=expect_size)
-        if known is not None and _is_same(known.info, answer.info):
+        if known is not None and not known.is_closed and _is_same(known.info, answer.info):
             known.prime(answer.first_bytes)
             return answer.info, known
         reader = await open_answer(self._pool, self._keyring, answer, self._integrity)

@@ -72,6 +72,11 @@ class ObjectReader:
         return self._version.info
 
     @property
+    def is_closed(self) -> bool:
+        """Whether reads are refused."""
+        return self._closed
+
+    @property
     def is_authenticated(self) -> bool:
         """Whether the content is checked against tags."""
         return self._version.authenticity is not None

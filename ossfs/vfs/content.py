@@ -154,7 +154,7 @@ class Content:
                 if not self._lookups.fits(stamp, node):
                     return
                 self._lookups.accept(node, found)
-                if reader is not None:
+                if reader is not None and not reader.is_closed:
                     _close_unless(node.reader, reader)
                     node.reader = reader
             finally:

@@ -103,13 +103,16 @@ class Foresight:
             if node is not None and node.is_regular and not node.busy:
                 self._keep(node, reader, begun)
         finally:
-            if node is None or node.reader is not reader:
+            # What the node had already belongs to its open handles, whatever became of the answer.
+            if reader is not known and (node is None or node.reader is not reader):
                 reader.close()
 
     def _keep(self, node: Node, reader: ObjectReader, begun: float) -> None:
         node.foreseen = begun
         if node.reader is not None:
             return  # of the same version, or learning this one had closed it
+        if reader.is_closed:
+            return  # it was the node's own, whose last handle went meanwhile
         node.reader = reader
         self._kept.append((node, reader))
         while len(self._kept) > KEPT:

@@ -8,7 +8,9 @@ import pytest
 import trio
 
 from ossfs.errors import StaleHandle
+from ossfs.types import HandleId
 from ossfs.vfs.foresight import FRESH_SECONDS, SMALL_BYTES
+from ossfs.vfs.metadata import Changes
 from tests.vfs.world import Mount, World
 
 COUNT = 60
@@ -98,6 +100,42 @@ async def test_what_fails_ahead_fails_nobody_who_asks_again(
     other.bucket.fail(operation, name(20))
     for number in range(COUNT):
         assert await other.read(name(number)) == b"%d" % number
+
+
+async def open_in_the_way_of_a_walk(other: Mount) -> HandleId:
+    """A handle of file 20, which is open; a walk has just begun to ask for that file as well."""
+    handle = await other.open(name(20))
+    assert await other.read_all(handle) == b"20"
+    await other.names("d")
+    other.bucket.forget()
+    other.bucket.delay = lambda: DELAY
+    for number in range(8):
+        await other.read(name(number))
+        if any(call.key == name(20) for call in other.bucket.calls):
+            return handle
+    raise AssertionError("nobody asked ahead")
+
+
+async def test_a_file_that_is_closed_while_it_is_asked_for_ahead_can_be_read_again(
+    mount: Mount, world: World
+) -> None:
+    await fill(mount)
+    other = world.mount()
+    await other.close(await open_in_the_way_of_a_walk(other))
+    assert await other.read(name(20)) == b"20"
+
+
+async def test_a_file_that_changes_while_it_is_asked_for_ahead_stays_open(
+    mount: Mount, world: World
+) -> None:
+    await fill(mount)
+    other = world.mount()
+    ino = (await other.find(name(20))).ino
+    handle = await open_in_the_way_of_a_walk(other)
+    await other.fs.setattr(ino, Changes(mode=0o600))
+    await trio.sleep(4 * DELAY)
+    assert await other.fs.read(handle, 0, 10) == b"20"
+    await other.close(handle)
 
 
 async def test_without_attributes_to_trust_nothing_is_opened_ahead(
