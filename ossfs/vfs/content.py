@@ -359,12 +359,14 @@ class Content:
                 if reader is not None:
                     wanted = min(COPY_UP, end - staged.size)
                     piece = await self._fetch_from(node, reader, staged.size, wanted)
+                if piece:
+                    await staged.settle(len(piece))
+                # Looked at last of all: the node is not busy before it has what is staged here.
                 if piece is None or not _still(node.info, info):
                     staged.close()
                     return None
                 if not piece:
                     raise IntegrityError("stored content ends before its size")
-                await staged.settle(len(piece))
                 staged.pwrite(staged.size, piece)
         except BaseException:
             staged.close()

@@ -9,6 +9,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from ossfs.staging import StagedFile
 from ossfs.vfs.metadata import Changes
 from tests.vfs.bucket import Hold
 from tests.vfs.world import CALLER, ROOT, Mount, World, refused
@@ -161,6 +162,27 @@ async def test_a_change_learned_while_content_is_copied_up_is_not_written_over(
             await one.stat("f")
     await one.fs.release(handle)
     assert await one.read("f") == b"b" * (5 << 20)
+
+
+async def test_a_change_learned_while_a_copy_waits_for_room_is_not_written_over(
+    mount: Mount, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await mount.write("f", b"former")
+    other = world.mount()
+    ino = (await other.find("f")).ino
+    waited = False
+
+    async def settle(_staged: StagedFile, _incoming: int) -> None:
+        nonlocal waited
+        if not waited:
+            waited = True
+            await mount.write("f", b"newer version")
+            await trio.sleep(60)
+            await other.fs.getattr(ino)
+
+    monkeypatch.setattr(StagedFile, "settle", settle)
+    await other.truncate("f", 5)
+    assert await mount.read("f") == b"newer"
 
 
 async def test_the_kernel_is_told_of_another_version_before_the_open_replies(
