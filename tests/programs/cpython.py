@@ -63,7 +63,9 @@ class User:
         alone at /mnt, in a mount namespace of its own.
         """
         script = 'mount --bind "$1" /mnt; shift; exec "$@"'
-        words = ["unshare", "--mount", "sh", "-euc", script, "sh", str(prefix), "setpriv"]
+        # A slave, so that what is unmounted elsewhere meanwhile is not held by the namespace.
+        apart = ["unshare", "--mount", "--propagation=slave"]
+        words = [*apart, "sh", "-euc", script, "sh", str(prefix), "setpriv"]
         ids = [f"--reuid={self.number}", f"--regid={self.number}", "--clear-groups", "--"]
         return [*words, *ids], Path("/mnt") / python.relative_to(prefix)
 
@@ -110,6 +112,9 @@ def run_module(
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             output = process.communicate()[0].decode(errors="replace") + "\ntook too long"
+        except BaseException:  # Ctrl-C does not reach a session of its own
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
     return Outcome(
         count=sum(int(number) for number in SUMMARY.findall(output)),
         failed=tuple(FAILED.findall(output)),
