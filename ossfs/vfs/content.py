@@ -297,14 +297,17 @@ class Content:
         handle.wrote = node.generation
         return len(data)
 
-    async def truncate(self, node: Node, size: int) -> None:
-        """Cut off or extend with a hole. Nothing is uploaded yet."""
+    async def truncate(self, node: Node, size: int, *, by_handle: bool = False) -> None:
+        """Cut off or extend with a hole. Nothing is uploaded yet.
+
+        by_handle: of the version that the node has now. Raises StaleHandle if another one came.
+        """
         if size > MAX_SIZE:
             raise FileTooLarge("larger than an object may be")
         if size == 0:
             self.cut_to_nothing(node)
             return
-        await self.stage(node, keep=size)
+        await self.stage(node, keep=size, epoch=node.epoch if by_handle else None)
         assert node.staged is not None
         node.staged.truncate(size)
         self._touched(node)
@@ -334,12 +337,17 @@ class Content:
             if settled is not None:
                 await settled.settle(incoming)
 
-    async def stage(self, node: Node, *, keep: int | None = None) -> None:
-        """Have the node's content in staging: all of it, or its first *keep* bytes."""
+    async def stage(self, node: Node, *, keep: int | None = None, epoch: int | None = None) -> None:
+        """Have the node's content in staging: all of it, or its first *keep* bytes.
+
+        epoch: raises StaleHandle, with nothing staged, if the node is of another one by then.
+        """
         if node.staged is not None:
             return
         async with node.content_lock:
             while node.staged is None:
+                if epoch is not None and node.epoch != epoch:
+                    raise StaleHandle("another client replaced the file")
                 staged = await self._copy(node, keep)
                 if staged is None:
                     continue

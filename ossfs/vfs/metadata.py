@@ -119,7 +119,7 @@ class Metadata:
                 raise IsADirectory("is a directory")
             if changes.size < 0:
                 raise InvalidArgument("negative size")
-            await self._content.truncate(node, changes.size)
+            await self._content.truncate(node, changes.size, by_handle=by_handle)
         # A request without a field is a chown that keeps both owners: a new ctime, like any other.
         if changes.size is None or changes != Changes(size=changes.size):
             before, node.attributes = node.attributes, self._changed(node.attributes, changes)

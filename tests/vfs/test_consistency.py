@@ -164,8 +164,9 @@ async def test_a_change_learned_while_content_is_copied_up_is_not_written_over(
     assert await one.read("f") == b"b" * (5 << 20)
 
 
+@pytest.mark.parametrize("by_handle", [False, True])
 async def test_a_change_learned_while_a_copy_waits_for_room_is_not_written_over(
-    mount: Mount, world: World, monkeypatch: pytest.MonkeyPatch
+    mount: Mount, world: World, monkeypatch: pytest.MonkeyPatch, by_handle: bool
 ) -> None:
     await mount.write("f", b"former")
     other = world.mount()
@@ -181,8 +182,15 @@ async def test_a_change_learned_while_a_copy_waits_for_room_is_not_written_over(
             await other.fs.getattr(ino)
 
     monkeypatch.setattr(StagedFile, "settle", settle)
-    await other.truncate("f", 5)
-    assert await mount.read("f") == b"newer"
+    if not by_handle:
+        await other.truncate("f", 5)
+        assert await mount.read("f") == b"newer"
+        return
+    handle = await other.open("f", os.O_RDWR)
+    with refused(errno.ESTALE):
+        await other.fs.setattr(ino, Changes(size=5), handle)
+    await other.close(handle)
+    assert await mount.read("f") == await other.read("f") == b"newer version"
 
 
 async def test_the_kernel_is_told_of_another_version_before_the_open_replies(
