@@ -198,8 +198,7 @@ class Server(Service[_OssAsked]):
             return await HANDLERS[asked.operation](exchange)
         except (OssError, ClientGoneError):
             raise
-        except Exception:
-            # Whatever fails here fails one request, not the server.
+        except Exception:  # whatever fails here fails one request, not the server
             log.exception("%s failed", asked.operation)
             raise OssError("InternalError") from None
 

@@ -99,8 +99,7 @@ class Service(ABC, Generic[A]):
                     break
         except (ClientGoneError, _CutError) as exc:
             log.debug("connection ended: %r", exc)
-        except Exception:
-            # Whatever fails here ends one connection, not the server.
+        except Exception:  # whatever fails here ends one connection, not the server
             log.exception("a connection ended in the middle of an answer")
         finally:
             await trio.aclose_forcefully(stream)
@@ -129,7 +128,7 @@ class Service(ABC, Generic[A]):
             asked.rules = self.faults.of(asked.operation, asked.key)
         delay_ms = self._latency_ms + sum(rule.delay_ms for rule in asked.rules)
         if delay_ms:
-            await trio.sleep(delay_ms / 1000)
+            await trio.sleep(delay_ms / 1000)  # the latency that was asked for
         for rule in asked.rules:
             if rule.drop == "before":
                 raise _CutError

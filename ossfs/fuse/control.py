@@ -48,7 +48,7 @@ async def serve_control(
                 except OSError as error:
                     # Out of descriptors, or the peer has gone: the next one may do better.
                     log.warning("control socket: %s", error.strerror)
-                    await trio.sleep(1)
+                    await trio.sleep(1)  # or it would fail again at once, and fill the log
                     continue
                 nursery.start_soon(_serve_connection, connection, handlers)
 

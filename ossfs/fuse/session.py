@@ -198,7 +198,7 @@ class Session:
         pause = FIRST_PAUSE
         while left := await self._filesystem.drain(math.inf):
             log.warning("%d files are not stored yet; trying again", len(left))
-            await trio.sleep(pause)
+            await trio.sleep(pause)  # back-off; the drain's deadline ends it
             pause = min(2 * pause, LONGEST_PAUSE)
 
     # --- the control socket ----------------------------------------------------------------------

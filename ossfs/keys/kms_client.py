@@ -233,7 +233,7 @@ class KmsClient:
         if trio.current_time() + seconds >= deadline:
             raise refusal
         if not refusal.throttled:
-            await trio.sleep(seconds)
+            await trio.sleep(seconds)  # back-off, within the deadline of the action
 
     def _correct_clock(self, refusal: KmsRefusal) -> None:
         if refusal.server_time is not None:

@@ -123,7 +123,7 @@ class Client:
             exc.code or type(exc).__name__,
             exc.request_id or "none",
         )
-        await trio.sleep(seconds)
+        await trio.sleep(seconds)  # back-off with jitter, or what the server asked for
 
     async def _send(self, call: Call, course: Course) -> Answer:
         request = await self._request(call)

@@ -77,7 +77,7 @@ class AttributeSaver:
         pause = self._behaviour.gather_attributes
         try:
             while node.attributes_pending and not node.unlinked:
-                await trio.sleep(pause)
+                await trio.sleep(pause)  # changes that come meanwhile ride along; then back-off
                 pause = min(2 * pause + 1, LONGEST_PAUSE)
                 try:
                     await self.save(node)

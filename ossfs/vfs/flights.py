@@ -55,7 +55,7 @@ class Flights:
                 await ask(name)
             except OssfsError as error:
                 log.debug("asked ahead: %s", error)  # who wants the name meets its own error
-            except Exception:  # it would end the nursery of the whole mount
+            except Exception:  # a mistake with one name must not take the others' answers with it
                 log.exception("asking ahead failed for a reason that is a mistake in ossfs")
             finally:
                 self._end(name, own[name])

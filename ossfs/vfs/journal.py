@@ -273,5 +273,5 @@ class Lease:
                 await self.end()
             except OssfsError as error:
                 log.warning("the intent of a rename could not be deleted: %s", error)
-                await trio.sleep(pause)
+                await trio.sleep(pause)  # back-off
                 pause = min(2 * pause, LONGEST_PAUSE)

@@ -85,7 +85,7 @@ class Recovery:
             while True:
                 gone = self._owner.is_gone(intent.owner)
                 if not gone:
-                    await trio.sleep(pause)
+                    await trio.sleep(pause)  # a living owner renews its intent by then
                 try:
                     now = await self._journal.read(intent.key)
                     if now is None:
@@ -97,7 +97,7 @@ class Recovery:
                 except OssfsError as error:
                     log.warning("a rename that was cut short could not be settled yet: %s", error)
                     pause = min(2 * pause, 10 * LONGEST_PAUSE)
-                    await trio.sleep(LONGEST_PAUSE)
+                    await trio.sleep(LONGEST_PAUSE)  # back-off, for a dead owner too
         finally:
             self._watched.discard(intent.key)
 

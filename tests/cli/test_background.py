@@ -10,13 +10,13 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from ossfs.config.state import mount_state
+from tests.waiting import wait_until
 
 
 class Command:
@@ -74,14 +74,6 @@ def end(process: int) -> None:
         return
     if b"ossfs.compose.mount" in words:
         os.kill(process, signal.SIGKILL)
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        # Another process is waited for, which offers nothing to wait on.
-        time.sleep(0.01)
 
 
 LIVES_UNTIL_TOLD = """
@@ -201,7 +193,7 @@ def test_a_second_mount_of_the_same_is_refused_as_long_as_the_first_process_live
 
 def test_an_interrupt_while_it_starts_ends_the_process_too(command: Command) -> None:
     starting = subprocess.Popen(
-        command.argv("import time; open(str(config.mountpoint) + '.up', 'w'); time.sleep(600)"),
+        command.argv("import signal; open(str(config.mountpoint) + '.up', 'w'); signal.pause()"),
         stderr=subprocess.PIPE,
         text=True,
     )

@@ -6,7 +6,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from ossfs.cli import main
 from ossfs.devserver import RunningServer
 from tests.cli.service import BUCKET, plain_client, put, surroundings
 from tests.keys.fakes import private_pem, public_pem, rsa_key, write_private
+from tests.waiting import wait_until
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning:oss2.*"),
@@ -261,11 +261,7 @@ def command(*words: str) -> "subprocess.Popen[str]":
 
 
 def wait_for_copies(server: RunningServer, count: int) -> None:
-    deadline = time.monotonic() + 30
-    while sum(r.operation == "CopyObject" for r in server.requests.all()) < count:
-        assert time.monotonic() < deadline
-        # Another process is waited for, which offers nothing to wait on.
-        time.sleep(0.002)
+    wait_until(lambda: sum(r.operation == "CopyObject" for r in server.requests.all()) >= count)
 
 
 @pytest.mark.parametrize(("number", "copies"), [(signal.SIGKILL, 3), (signal.SIGINT, 5)])

@@ -4,8 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from ossfs.cli.mount_table import find_mount, is_dead
 from ossfs.config.state import mount_state
 from ossfs.devserver import RunningServer, ServerConfig
 from ossfs.keys.keygen import generate
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.fuse
 
@@ -67,14 +67,6 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
         yield made
         if find_mount(made.mountpoint) is not None:
             subprocess.run(["fusermount3", "-uz", str(made.mountpoint)], check=True)
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        # The kernel and other processes are waited for, which offer nothing to wait on.
-        time.sleep(0.01)
 
 
 def test_mount8s_way_of_calling_mounts_and_umount_leaves_nothing_behind(machine: Machine) -> None:

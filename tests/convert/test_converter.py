@@ -201,7 +201,7 @@ async def test_what_a_dead_run_left_is_removed_and_what_a_living_one_needs_stays
     conversions: Conversions, autojump_clock: trio.testing.MockClock
 ) -> None:
     inner = MemoryStore(clock=trio.current_time)
-    await trio.sleep(50_000)
+    await trio.sleep(50_000)  # by the clock that jumps, away from the beginning of time
     dead, living, own = (Workspace(inner, prefix="p") for _ in range(3))
     for workspace in (dead, living):
         await workspace.open()

@@ -1,11 +1,8 @@
 """HTTP as rude clients speak it."""
 
 import contextlib
-import os
 import socket
 import struct
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -16,6 +13,7 @@ from ossfs.devserver.names import key_bytes
 from ossfs.devserver.routing import target_of
 from ossfs.devserver.wire import Head
 from tests.devserver.clients import Clients
+from tests.waiting import wait_until
 
 
 def connect(clients: Clients) -> socket.socket:
@@ -38,13 +36,6 @@ def read_all(connection: socket.socket) -> bytes:
     while piece := connection.recv(65536):
         answer += piece
     return answer
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        os.sched_yield()
 
 
 def files_of(clients: Clients) -> list[Path]:

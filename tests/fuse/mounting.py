@@ -12,7 +12,7 @@ from pathlib import Path
 import ossfs
 from ossfs.cli.mount_table import find_mount
 from tests.fuse.oss import Bucket
-from tests.fuse.waiting import wait_until
+from tests.waiting import wait_until
 
 MOUNTED = "INFO ossfs.fuse.session: mounted "
 

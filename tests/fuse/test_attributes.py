@@ -13,7 +13,7 @@ from tests.fuse.conftest import MakeMount
 from tests.fuse.mounting import Mount
 from tests.fuse.oss import Bucket
 from tests.fuse.programs import python, sh
-from tests.fuse.waiting import wait_until
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.fuse
 

@@ -12,7 +12,7 @@ from tests.fuse.mounting import Mount, Place
 from tests.fuse.observing import error_of_close, pending, upload_state
 from tests.fuse.oss import Bucket, Oss
 from tests.fuse.programs import sh
-from tests.fuse.waiting import wait_until
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.fuse
 

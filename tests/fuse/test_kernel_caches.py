@@ -19,7 +19,7 @@ from tests.fuse.conftest import MakeMount
 from tests.fuse.mounting import Mount, Place, run
 from tests.fuse.observing import answered_bytes, kernel_requests, upload_state
 from tests.fuse.oss import Bucket, Oss
-from tests.fuse.waiting import wait_until
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.fuse
 

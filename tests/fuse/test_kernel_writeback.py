@@ -19,7 +19,7 @@ from tests.fuse.observing import kernel_requests, upload_state
 from tests.fuse.oss import Bucket, Oss
 from tests.fuse.programs import sh
 from tests.fuse.test_exerciser import OPERATIONS, SEED, Exerciser
-from tests.fuse.waiting import wait_until
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.fuse
 

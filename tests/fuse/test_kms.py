@@ -11,8 +11,8 @@ import pytest
 
 from ossfs.devserver import RunningServer
 from tests.fuse.mounting import Mount, Place, run_command
-from tests.fuse.waiting import wait_until
 from tests.keys.kms_world import ALIAS, environment, kms_server
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.fuse
 

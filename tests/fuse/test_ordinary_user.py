@@ -17,7 +17,7 @@ import pytest
 import ossfs
 from tests.fuse.mounting import MOUNTED, Place, command_environment
 from tests.fuse.oss import Bucket
-from tests.fuse.waiting import wait_until
+from tests.waiting import wait_until
 
 pytestmark = [
     pytest.mark.fuse,

@@ -8,7 +8,7 @@ import pytest
 from tests.fuse.mounting import Mount
 from tests.fuse.observing import upload_state
 from tests.fuse.programs import python, sh
-from tests.fuse.waiting import wait_until
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.fuse
 

@@ -19,7 +19,7 @@ from tests.fuse.mounting import Mount, Place
 from tests.fuse.oss import Bucket
 from tests.fuse.sdks import Sdk, oss2_sdk
 from tests.fuse.test_side_by_side import OPERATIONS, SEED
-from tests.fuse.waiting import wait_until
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.fuse, pytest.mark.timeout(7200)]
 

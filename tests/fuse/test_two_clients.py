@@ -13,7 +13,7 @@ from tests.fuse.conftest import MakeMount
 from tests.fuse.mounting import Mount, Place
 from tests.fuse.oss import Bucket, Oss
 from tests.fuse.programs import sh
-from tests.fuse.waiting import wait_until
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.fuse
 

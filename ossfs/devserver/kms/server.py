@@ -187,8 +187,7 @@ class KmsServer(Service[_KmsAsked]):
             answer = await handler(self._call(parameters))
         except (KmsError, ClientGoneError):
             raise
-        except Exception:
-            # Whatever fails here fails one request, not the server.
+        except Exception:  # whatever fails here fails one request, not the server
             log.exception("%s failed", asked.operation)
             raise KmsError("InternalFailure") from None
         return _json(200, {**answer, "RequestId": asked.request_id})

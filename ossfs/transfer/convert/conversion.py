@@ -310,7 +310,7 @@ class Conversion:
             except (Unavailable, TimedOut):
                 if pause is None:
                     raise
-            await trio.sleep(pause)
+            await trio.sleep(pause)  # back-off while OSS is busy
         if not copied:
             await self._stream_in_place(job, made)
 
